@@ -1,0 +1,80 @@
+"""The ten Activities: everything that a Workflow may ask of the world outside.
+
+They are thin on purpose. A provider does the work, ``Rejected`` and other
+errors pass through, and Temporal does the retrying.
+"""
+
+from __future__ import annotations
+
+from temporalio import activity
+
+from travel import booking_requests
+from travel.database import Database
+from travel.models import (
+    Cancellation,
+    CarBooking,
+    ConfirmationEmail,
+    FlightBooking,
+    HotelBooking,
+    PaymentReceipt,
+    PaymentRequest,
+    TripRequest,
+    idempotency_key,
+)
+from travel.providers import cars, email, flights, hotels, payments
+
+
+class Activities:
+    """Book and undo, for each provider; every undo uses the key of its do."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @activity.defn
+    def store_booking_request(self, request: TripRequest) -> None:
+        booking_requests.store(self._database, request)
+
+    @activity.defn
+    def book_flight(self, request: TripRequest) -> FlightBooking:
+        key = idempotency_key(request.confirmation_code, "book_flight")
+        return flights.book(self._database, key, request)
+
+    @activity.defn
+    def cancel_flight(self, trip: Cancellation) -> None:
+        key = idempotency_key(trip.confirmation_code, "book_flight")
+        flights.cancel(self._database, key, trip.confirmation_code)
+
+    @activity.defn
+    def book_hotel(self, request: TripRequest) -> HotelBooking:
+        key = idempotency_key(request.confirmation_code, "book_hotel")
+        return hotels.book(self._database, key, request)
+
+    @activity.defn
+    def cancel_hotel(self, trip: Cancellation) -> None:
+        key = idempotency_key(trip.confirmation_code, "book_hotel")
+        hotels.cancel(self._database, key, trip.confirmation_code)
+
+    @activity.defn
+    def book_car(self, request: TripRequest) -> CarBooking:
+        key = idempotency_key(request.confirmation_code, "book_car")
+        return cars.book(self._database, key, request)
+
+    @activity.defn
+    def cancel_car(self, trip: Cancellation) -> None:
+        key = idempotency_key(trip.confirmation_code, "book_car")
+        cars.cancel(self._database, key, trip.confirmation_code)
+
+    @activity.defn
+    def accept_payment(self, payment: PaymentRequest) -> PaymentReceipt:
+        key = idempotency_key(payment.confirmation_code, "accept_payment")
+        return payments.charge(self._database, key, payment)
+
+    @activity.defn
+    def refund_payment(self, trip: Cancellation) -> None:
+        key = idempotency_key(trip.confirmation_code, "accept_payment")
+        payments.refund(self._database, key, trip.confirmation_code)
+
+    @activity.defn
+    def send_confirmation_email(self, message: ConfirmationEmail) -> None:
+        key = idempotency_key(message.confirmation_code, "send_confirmation_email")
+        email.send(self._database, key, message)

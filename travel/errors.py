@@ -1,0 +1,23 @@
+"""What can go wrong, told apart by what the caller may conclude from it.
+
+TravelError
+├── InvalidInput    the request makes no sense; nothing was sent anywhere
+├── Rejected        a provider said no: definite, nothing was taken, never retried
+└── Unavailable     no answer: the provider may or may not have done it, retry
+"""
+
+
+class TravelError(Exception):
+    """Base of every error that this package raises on purpose."""
+
+
+class InvalidInput(TravelError, ValueError):
+    """Input that cannot be a trip; the message names the value and what was expected."""
+
+
+class Rejected(TravelError):
+    """A provider's definite no: nothing was taken, and asking again changes nothing."""
+
+
+class Unavailable(TravelError):
+    """No answer from a provider: whether it acted is unknown."""

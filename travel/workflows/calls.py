@@ -1,0 +1,63 @@
+"""How a Workflow calls an Activity: timeouts and retries, decided in one place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any, TypeVar
+
+from temporalio import workflow
+from temporalio.common import RetryPolicy
+
+A = TypeVar("A")
+R = TypeVar("R")
+
+REJECTIONS = ["Rejected"]
+"""Failures that asking again cannot change."""
+
+ATTEMPT_TIMEOUT = timedelta(seconds=3)
+"""Start-to-close. A provider answers in milliseconds; after this long the attempt
+is given up, and whether it happened is unknown."""
+
+STEP_RETRIES = RetryPolicy(
+    initial_interval=timedelta(seconds=1),
+    backoff_coefficient=2,
+    maximum_attempts=3,
+    non_retryable_error_types=REJECTIONS,
+)
+"""Long enough for a blip, short enough for a customer who waits."""
+
+UNDO_RETRIES = RetryPolicy(
+    initial_interval=timedelta(seconds=1),
+    backoff_coefficient=2,
+    maximum_interval=timedelta(seconds=10),
+)
+"""No limit on attempts: an undo may not be given up."""
+
+UNDO_TURN = timedelta(minutes=1)
+"""Schedule-to-close. After this long the next undo gets its turn; see ``Saga``."""
+
+
+async def call(activity: Callable[[Any, A], R], message: A, summary: str | None = None) -> R:
+    """Run a step: a few attempts, then fail. ``summary`` is what the Web UI shows."""
+    result: R = await workflow.execute_activity_method(
+        activity,
+        message,
+        start_to_close_timeout=ATTEMPT_TIMEOUT,
+        retry_policy=STEP_RETRIES,
+        summary=summary,
+    )
+    return result
+
+
+async def call_undo(activity: Callable[[Any, A], R], message: A, summary: str | None = None) -> R:
+    """Run one turn of a compensation: attempts without limit for ``UNDO_TURN``."""
+    result: R = await workflow.execute_activity_method(
+        activity,
+        message,
+        start_to_close_timeout=ATTEMPT_TIMEOUT,
+        schedule_to_close_timeout=UNDO_TURN,
+        retry_policy=UNDO_RETRIES,
+        summary=summary,
+    )
+    return result

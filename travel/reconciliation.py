@@ -1,0 +1,55 @@
+"""Find the trips that nobody looks after any more.
+
+A terminated Workflow runs no code, and one that times out runs none either. What
+such a trip holds stays held until somebody compares the database with Temporal.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from temporalio import activity
+from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.service import RPCError, RPCStatusCode
+
+from travel.database import Database
+from travel.holdings import Trip, read_trips
+from travel.models import Cancellation
+
+BATCH = 200
+"""Trips a run at most, so that its Event History stays short; the next run takes the rest."""
+
+
+class Reconciliation:
+    """The Activity of the ``ReconcileTrips`` Workflow."""
+
+    def __init__(self, database: Database, client: Client) -> None:
+        self._database = database
+        self._client = client
+
+    @activity.defn
+    async def find_abandoned_trips(self) -> list[Cancellation]:
+        """Trips that did not complete, still hold something, and have no running Workflow."""
+        found: list[Cancellation] = []
+        trips = await asyncio.to_thread(read_trips, self._database)
+        for code, trip in sorted(trips.items()):
+            activity.heartbeat(code)
+            if len(found) < BATCH and await self._is_abandoned(trip):
+                found.append(Cancellation(code))
+        return found
+
+    async def _is_abandoned(self, trip: Trip) -> bool:
+        # A hold without a stored request names no Workflow to ask about. The
+        # audit shows it; releasing it is for somebody who knows whose it is.
+        if trip.request is None or trip.completed or trip.empty:
+            return False
+        return not await self._is_running(trip.request.workflow_id)
+
+    async def _is_running(self, workflow_id: str) -> bool:
+        try:
+            description = await self._client.get_workflow_handle(workflow_id).describe()
+        except RPCError as error:
+            if error.status == RPCStatusCode.NOT_FOUND:  # closed, and past its retention
+                return False
+            raise
+        return description.status == WorkflowExecutionStatus.RUNNING

@@ -1,0 +1,63 @@
+"""Plumbing that many tests share: a database of each kind."""
+
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import postgres
+import pytest
+from hypothesis import settings
+
+from travel.database import Database, open_database
+
+# The same examples on every run; no deadline, because CI machines pause.
+settings.register_profile("course", deadline=None, derandomize=True)
+settings.load_profile("course")
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    """URL of a PostgreSQL server: ``TEST_POSTGRES_URL``, or one started for this session.
+
+    Without either, skips the test; fails it where CI is set.
+    """
+    if url := os.environ.get("TEST_POSTGRES_URL"):
+        yield url
+        return
+    try:
+        with postgres.running_server() as url:
+            yield url.render_as_string(hide_password=False)
+    except postgres.NotInstalled as reason:
+        message = f"No PostgreSQL: {reason}. Install it, or set TEST_POSTGRES_URL."
+        if os.environ.get("CI"):
+            pytest.fail(message, pytrace=False)
+        pytest.skip(message)
+
+
+@pytest.fixture
+def postgres_url(postgres_server: str) -> Iterator[str]:
+    """URL of a PostgreSQL database made for this test, without tables."""
+    with postgres.fresh_database(postgres_server, f"travel_test_{uuid.uuid4().hex}") as url:
+        yield url
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    """URL of an SQLite file made for this test, without tables."""
+    return f"sqlite:///{tmp_path / 'travel.sqlite'}"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """URL of an empty database: the test runs once on SQLite and once on PostgreSQL."""
+    fixture = "postgres_url" if request.param == "postgresql" else "sqlite_url"
+    return request.getfixturevalue(fixture)
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    """The travel database with its tables and no rows, once per kind of database."""
+    database = open_database(database_url)
+    yield database
+    database.close()

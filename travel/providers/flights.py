@@ -36,9 +36,14 @@ def _book(connection: Connection, request: TripRequest) -> FlightBooking:
             raise Rejected(
                 f"No {passenger.cabin} seat left on {flight.route} on {request.departure_date}."
             )
-        hold = {"flight": flight.id, "seat": seat, "cabin": passenger.cabin}
-        code = request.confirmation_code
-        connection.execute(insert(seat_holds).values(hold, confirmation_code=code))
+        connection.execute(
+            insert(seat_holds).values(
+                flight=flight.id,
+                seat=seat,
+                cabin=passenger.cabin,
+                confirmation_code=request.confirmation_code,
+            )
+        )
         seats.append(seat)
         price_cents += fare.fare_cents
     return FlightBooking(flight.route, request.departure_date, seats, price_cents)

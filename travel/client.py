@@ -1,0 +1,173 @@
+"""Book the 44 trips of the course and audit what they left behind.
+
+``python -m travel.client`` needs nothing but this repository: it brings a
+Temporal server, a Worker and a database of its own. With ``TEMPORAL_ADDRESS``
+set it is only a client of that server and of the Workers that poll there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+from pathlib import Path
+
+from temporalio.client import Client
+from temporalio.service import RPCError
+from tqdm import tqdm
+
+from travel.audit import audit, render
+from travel.booking import TripResult, book_trips
+from travel.connection import connect, external_server_configured
+from travel.console import printable, result_lines, symbols_for, trip_line
+from travel.database import URL_VARIABLE, Database, open_database
+from travel.errors import InvalidInput
+from travel.faults import DEFAULT_SEED, RandomFaults
+from travel.holdings import read_trips
+from travel.models import TripRequest
+from travel.seed_data import check_cities, cities, load_seed_data, store_seed_data
+from travel.server import embedded_server
+from travel.trips import forty_four_trips
+from travel.worker import quiet_expected_failures, running_worker
+
+EMBEDDED = "embedded"
+
+
+async def run(server: str | None, seed: int, trips: int) -> int:
+    """Book, print and audit; return the exit code."""
+    seed_data = load_seed_data()
+    requests = forty_four_trips()[:trips]
+    for request in requests:
+        check_cities(request, seed_data)
+    async with _system(server, seed, requests) as (client, database):
+        results = await _book_and_print(client, database, requests, cities(seed_data))
+        report = await asyncio.to_thread(audit, database)
+    symbols = symbols_for(sys.stdout)
+    print("", *result_lines([result.booked for result in results], symbols), "", sep="\n")
+    print(printable(render(report), sys.stdout))
+    return 0 if report.clean else 1
+
+
+@asynccontextmanager
+async def _system(
+    server: str | None, seed: int, requests: Sequence[TripRequest]
+) -> AsyncIterator[tuple[Client, Database]]:
+    """A client and a database: of a running system, or of one made for this run."""
+    async with AsyncExitStack() as stack:
+        if server != EMBEDDED:
+            client = await connect(server)
+            database = open_database()
+            stack.callback(database.close)
+        else:
+            database = _own_database(stack)
+            store_seed_data(database, load_seed_data())
+            _check_unused(database, requests)
+            running = await stack.enter_async_context(embedded_server(ui=False))
+            client = await connect(running.address)
+            faults = RandomFaults(seed)
+            await stack.enter_async_context(running_worker(client, database, faults=faults))
+        yield client, database
+
+
+def _own_database(stack: AsyncExitStack) -> Database:
+    """A new SQLite file that goes when the run ends, unless a database was named."""
+    if os.environ.get(URL_VARIABLE):
+        database = open_database()
+    else:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="travel-"))
+        database = open_database(f"sqlite:///{Path(folder, 'travel.sqlite')}")
+    stack.callback(database.close)
+    return database
+
+
+def _check_unused(database: Database, requests: Sequence[TripRequest]) -> None:
+    """A new server knows nothing of old trips, so their codes must not be used again."""
+    known = read_trips(database)
+    used = [code for code in (r.confirmation_code for r in requests) if code in known]
+    if used:
+        raise InvalidInput(
+            f"The database {database} has trips of an earlier run ({used[0]}, …); "
+            f"expected one without, so empty it or unset {URL_VARIABLE}."
+        )
+
+
+async def _book_and_print(
+    client: Client, database: Database, requests: Sequence[TripRequest], names: dict[str, str]
+) -> list[TripResult]:
+    symbols = symbols_for(sys.stdout)
+    # disable=None: a bar on a terminal, none in a file or a pipe
+    with tqdm(total=len(requests), unit="trip", leave=False, disable=None) as bar:
+
+        def show(result: TripResult) -> None:
+            number = requests.index(result.request) + 1
+            line = trip_line(
+                number, len(requests), result.request, result.booked, names, symbols
+            )
+            bar.write(printable(line, sys.stdout))
+            bar.update()
+
+        return await book_trips(client, database, requests, on_result=show)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the client; exit 0 if the audit is clean, 1 if not, 2 on bad usage."""
+    options = _parser().parse_args(arguments)
+    server = options.server or (None if external_server_configured() else EMBEDDED)
+    quiet_expected_failures()
+    try:
+        return asyncio.run(run(server, options.seed, options.trips))
+    except InvalidInput as error:
+        print(error, file=sys.stderr)
+    except RPCError as error:
+        print(f"The Temporal server stopped answering ({error.message}).", file=sys.stderr)
+    except KeyboardInterrupt:
+        print("Interrupted; trips under way go on where Workers run.", file=sys.stderr)
+    return 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m travel.client",
+        description="Book the 44 trips of the course, all at once, and audit the result.",
+        epilog=f"Without TEMPORAL_ADDRESS (or another TEMPORAL_… profile) and --server, a server, "
+        "a Worker and a database are made for this run and removed after it. With it, start "
+        f"python -m travel.worker first, with the same {URL_VARIABLE}; the outages are then "
+        "decided by the Worker's --seed, and a trip that was booked before is not booked "
+        "again: its result is shown. Exit code 0: the audit is clean, 1: it is not, "
+        "2: bad usage, or no server.",
+    )
+    parser.add_argument(
+        "--seed",
+        type=int,
+        default=DEFAULT_SEED,
+        help="decides which trips meet an outage (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--server",
+        metavar="embedded|ADDRESS",
+        help="a server of our own, or HOST:PORT of a running one",
+    )
+    total = len(forty_four_trips())
+    parser.add_argument(
+        "--trips",
+        type=partial(_whole_number, most=total),
+        default=total,
+        metavar=f"1..{total}",
+        help="book only the first so many (default: %(default)s)",
+    )
+    return parser
+
+
+def _whole_number(text: str, most: int) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= most:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to {most}")
+    return int(text)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

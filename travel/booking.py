@@ -44,10 +44,15 @@ class TripResult:
 
 
 async def start_trip(
-    client: Client, request: TripRequest, *, design: Any = BookTrip, queue: str | None = None
+    client: Client,
+    request: TripRequest,
+    *,
+    design: Any = BookTrip,
+    queue: str | None = None,
 ) -> WorkflowHandle[Any, Any]:
-    """Start a trip, or find it if it was started before: its id is its confirmation code.
+    """Start a trip, or find it if it was started before: the same trip has the same id.
 
+    ``design`` is a Workflow that takes a ``TripRequest``; ``queue`` defaults to ``task_queue()``.
     Raises ``InvalidInput`` before anything is sent if the request makes no sense.
     """
     check_request(request)

@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -69,10 +69,15 @@ async def embedded_server(
     database_filename: str | None = None,
     port: int | None = None,
     ui_port: int | None = None,
+    namespaces: Sequence[str] = (),
 ) -> AsyncIterator[Server]:
     """A development server for the length of an ``async with`` block; see ``start_server``."""
     server = await start_server(
-        ui=ui, database_filename=database_filename, port=port, ui_port=ui_port
+        ui=ui,
+        database_filename=database_filename,
+        port=port,
+        ui_port=ui_port,
+        namespaces=namespaces,
     )
     try:
         yield server
@@ -86,33 +91,43 @@ async def start_server(
     database_filename: str | None = None,
     port: int | None = None,
     ui_port: int | None = None,
+    namespaces: Sequence[str] = (),
 ) -> Server:
     """Start a development server and return when it answers, after about 0.2 s.
 
     Without ``port`` it is 7233 where that is free, else any free port; likewise
-    8233 for ``ui_port``. Without ``database_filename`` all is kept in memory.
+    8233 for ``ui_port``. Without ``database_filename`` all is kept in memory. ``namespaces``
+    are made in addition to ``default``.
     Raises ``InvalidInput`` for a port that is taken or where there is no server to
     start, and ``TravelError`` when the server dies or is not ready in 20 s.
     """
     executable = _find_executable() or await _download_executable()
-    asked_ui_port = ui_port if ui else None
     with (
-        _reserved(port, DEFAULT_PORT) as port,
-        _reserved(asked_ui_port, DEFAULT_UI_PORT) as ui_port,
+        _reserved(port, DEFAULT_PORT) as grpc,
+        _reserved(ui_port if ui else None, DEFAULT_UI_PORT) as web,
     ):
-        command = [executable, *_arguments(port, ui_port if ui else None, database_filename)]
-        grace_seconds = DATABASE_GRACE_SECONDS if database_filename else 0.0
-        with tempfile.TemporaryFile() as errors:
-            supervisor = _launch(command, grace_seconds, errors)
-            try:
-                await _until_ready(supervisor, [port, ui_port] if ui else [port], errors)
-                pid = _server_pid(supervisor)
-            except BaseException:
-                await asyncio.to_thread(_stop, supervisor)
-                raise
-    address = f"{LOOPBACK}:{port}"
+        ports = [grpc, web] if ui else [grpc]
+        command = [executable, *_arguments(grpc, web if ui else None, database_filename)]
+        supervisor, pid = await _run(
+            command, ports, DATABASE_GRACE_SECONDS if database_filename else 0
+        )
+    address = f"{LOOPBACK}:{grpc}"
     _embedded_addresses.add(address)
-    return Server(address, f"http://localhost:{ui_port}" if ui else None, pid, supervisor)
+    return Server(address, f"http://localhost:{web}" if ui else None, pid, supervisor)
+
+
+async def _run(
+    command: list[str], ports: list[int], grace_seconds: float
+) -> tuple[subprocess.Popen[bytes], int]:
+    """Supervisor and process id of a server that answers on all ``ports``."""
+    with tempfile.TemporaryFile() as errors:
+        supervisor = _launch([executable, *arguments], grace_seconds, errors)
+        try:
+            await _until_ready(supervisor, ports, errors)
+            return supervisor, _server_pid(supervisor)
+        except BaseException:
+            await asyncio.to_thread(_stop, supervisor)
+            raise
 
 
 def _find_executable() -> str | None:
@@ -204,7 +219,9 @@ def _try_listening(port: int) -> None:
         probe.listen(1)
 
 
-def _arguments(port: int, ui_port: int | None, database_filename: str | None) -> list[str]:
+def _arguments(
+    port: int, ui_port: int | None, database_filename: str | None, namespaces: Sequence[str]
+) -> list[str]:
     """Arguments of the ``temporal`` command; no ``ui_port`` means no Web UI."""
     ui = ["--headless"] if ui_port is None else ["--ui-ip", LOOPBACK, "--ui-port", str(ui_port)]
     database = ["--db-filename", database_filename] if database_filename else []
@@ -212,6 +229,7 @@ def _arguments(port: int, ui_port: int | None, database_filename: str | None) ->
         *("server", "start-dev", "--ip", LOOPBACK, "--port", str(port), *ui, *database),
         *("--dynamic-config-value", "frontend.WorkflowTimeSkippingEnabled=true"),
         *("--search-attribute", "TripStatus=Keyword"),
+        *(word for name in namespaces for word in ("--namespace", name)),
         *("--ui-disable-news-fetch", "--log-level", "never"),
         *("--disable-config-file", "--disable-config-env"),
     ]

@@ -50,6 +50,8 @@ _REASONS = {
     "Unauthenticated": "it refuses the API key; expected a valid TEMPORAL_API_KEY",
     "PermissionDenied": "it refuses the API key; expected a valid TEMPORAL_API_KEY",
     "InvalidContentType": "it does not speak TLS, which an API key or TEMPORAL_TLS asks for",
+    "PrivateKeyParseError": "the TLS certificate and key cannot be read; expected PEM files",
+    "client cert and private key": "TLS needs a certificate and its key; expected both or neither",
     "ertificate": "the TLS certificates do not fit",
     "tcp connect error": "the network does not lead there",
 }
@@ -222,6 +224,6 @@ def _unreachable(address: str, reason: str) -> InvalidInput:
 
 
 def _short(value: object) -> str:
-    """``repr`` of a value, cut to about 60 characters."""
-    text = repr(value[:60] if isinstance(value, str) else value)
-    return text if len(text) <= 70 else f"{text[:60]}…"
+    """``repr`` of a value, cut to about 120 characters."""
+    text = repr(value[:120] if isinstance(value, str) else value)
+    return text if len(text) <= 120 else f"{text[:120]}…"

@@ -106,11 +106,10 @@ async def start_server(
         _reserved(port, DEFAULT_PORT) as grpc,
         _reserved(ui_port if ui else None, DEFAULT_UI_PORT) as web,
     ):
+        arguments = _arguments(grpc, web if ui else None, database_filename, namespaces)
         ports = [grpc, web] if ui else [grpc]
-        command = [executable, *_arguments(grpc, web if ui else None, database_filename)]
-        supervisor, pid = await _run(
-            command, ports, DATABASE_GRACE_SECONDS if database_filename else 0
-        )
+        grace_seconds = DATABASE_GRACE_SECONDS if database_filename else 0.0
+        supervisor, pid = await _run([executable, *arguments], ports, grace_seconds)
     address = f"{LOOPBACK}:{grpc}"
     _embedded_addresses.add(address)
     return Server(address, f"http://localhost:{web}" if ui else None, pid, supervisor)
@@ -121,7 +120,7 @@ async def _run(
 ) -> tuple[subprocess.Popen[bytes], int]:
     """Supervisor and process id of a server that answers on all ``ports``."""
     with tempfile.TemporaryFile() as errors:
-        supervisor = _launch([executable, *arguments], grace_seconds, errors)
+        supervisor = _launch(command, grace_seconds, errors)
         try:
             await _until_ready(supervisor, ports, errors)
             return supervisor, _server_pid(supervisor)

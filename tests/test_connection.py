@@ -1,0 +1,354 @@
+"""Clients: what the environment says, and one clear sentence for all that can be wrong."""
+
+import asyncio
+import os
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from temporalio.api.enums.v1 import IndexedValueType
+from temporalio.api.operatorservice.v1 import RemoveSearchAttributesRequest
+from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
+
+import travel.server
+from travel.connection import (
+    TRIP_STATUS,
+    connect,
+    external_server_configured,
+    quiet_runtime,
+    register_search_attribute,
+    task_queue,
+)
+from travel.errors import InvalidInput
+from travel.server import embedded_server
+
+pytestmark = pytest.mark.timeout(60)
+
+SECRET = "tmprl_very-secret"
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No setting of this machine: neither variables nor a profile in the home folder."""
+    for name in [name for name in os.environ if name.startswith(("TEMPORAL_", "TRAVEL_"))]:
+        monkeypatch.delenv(name)
+    for name in ("HOME", "XDG_CONFIG_HOME", "APPDATA", "USERPROFILE"):
+        monkeypatch.setenv(name, str(tmp_path))
+    yield
+
+
+def refusal(address: str | None = None, **options: Any) -> str:
+    """The sentence with which ``connect`` refuses, within 6 seconds and without the key."""
+    started = time.monotonic()
+    with pytest.raises(InvalidInput) as caught:
+        asyncio.run(connect(address, **options))
+    assert time.monotonic() - started < 6
+    assert SECRET not in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 400
+    assert caught.value.__cause__ is None
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "localhost",
+        "localhost:",
+        ":7233",
+        "localhost:0",
+        "localhost:65536",
+        "localhost:port",
+        "http://localhost:7233",
+        "local host:7233",
+        "localhost:7233/path",
+        "localhost:7233\n",
+        "bücher.example:7233",
+        "::1:7233",
+        "x" * 10_000_000,
+    ],
+)
+def test_malformed_address(address: str) -> None:
+    assert "expected host:port, such as localhost:7233" in refusal(address)
+
+
+def test_nothing_listens() -> None:
+    sentence = refusal("127.0.0.1:1")
+    assert "127.0.0.1:1: nothing listens there" in sentence
+    assert "TEMPORAL_ADDRESS" in sentence
+
+
+def test_unknown_host() -> None:
+    assert "no-such-host.invalid:7233: nobody knows that host name" in refusal(
+        "no-such-host.invalid:7233"
+    )
+
+
+def test_server_that_never_answers() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"127.0.0.1:{silent.getsockname()[1]}"
+        assert f"{address}: no answer within 5 s" in refusal(address)
+
+
+def test_something_else_answers() -> None:
+    async def check() -> None:
+        async with embedded_server() as server:
+            web_ui = server.ui_url.removeprefix("http://")
+            with pytest.raises(InvalidInput, match="what answers there is no Temporal server"):
+                await connect(web_ui)
+
+    asyncio.run(check())
+
+
+def test_unknown_namespace(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def check() -> None:
+        async with embedded_server(ui=False) as server:
+            with pytest.raises(InvalidInput, match="has no namespace 'nowhere'"):
+                await connect(server.address, namespace="nowhere")
+            with pytest.raises(InvalidInput, match="has no namespace ''"):
+                await connect(server.address, namespace="")
+            with pytest.raises(InvalidInput, match="has no namespace") as caught:
+                await connect(server.address, namespace="n" * 1_000_000)
+            assert len(str(caught.value)) < 400
+
+    asyncio.run(check())
+
+
+def test_environment_names_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def check() -> None:
+        async with embedded_server(ui=False) as server:
+            monkeypatch.setenv("TEMPORAL_ADDRESS", server.address)
+            client = await connect()
+            assert client.service_client.config.target_host == server.address
+            monkeypatch.setenv("TEMPORAL_NAMESPACE", "nowhere")
+            with pytest.raises(InvalidInput, match="nowhere"):
+                await connect()
+
+    asyncio.run(check())
+
+
+def test_profile_file_names_the_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "profiles.toml"
+    monkeypatch.setenv("TEMPORAL_CONFIG_FILE", str(file))
+    monkeypatch.setenv("TEMPORAL_PROFILE", "lesson")
+
+    async def check() -> None:
+        async with embedded_server(ui=False) as server:
+            file.write_text(f'[profile.lesson]\naddress = "{server.address}"\n')
+            client = await connect()
+            assert client.service_client.config.target_host == server.address
+
+    asyncio.run(check())
+
+
+def test_environment_does_not_count_for_our_own_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TEMPORAL_ADDRESS", "example.invalid:7233")
+    monkeypatch.setenv("TEMPORAL_NAMESPACE", "production")
+    monkeypatch.setenv("TEMPORAL_API_KEY", SECRET)
+
+    async def check() -> None:
+        async with embedded_server(ui=False) as server:
+            client = await connect(server.address)
+            assert client.namespace == "default"
+            assert client.service_client.config.api_key is None
+
+    asyncio.run(check())
+
+
+def test_profile_of_the_home_folder_keeps_its_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "temporalio" / "temporal.toml"
+    file.parent.mkdir()
+    file.write_text(f'[profile.default]\naddress = "127.0.0.1:1"\napi_key = "{SECRET}"\n')
+    assert not external_server_configured()
+    assert "127.0.0.1:1" in refusal()
+
+    async def check() -> None:
+        async with embedded_server(ui=False) as server:
+            monkeypatch.setattr(travel.server, "_embedded_addresses", set())
+            client = await connect(server.address)
+            assert client.service_client.config.api_key is None
+
+    asyncio.run(check())
+
+
+def test_options_win_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TEMPORAL_NAMESPACE", "nowhere")
+
+    async def check() -> None:
+        async with embedded_server(ui=False) as server:
+            monkeypatch.setenv("TEMPORAL_ADDRESS", server.address)
+            client = await connect(namespace="default", identity="a test")
+            assert client.identity == "a test"
+
+    asyncio.run(check())
+
+
+def test_config_file_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TEMPORAL_CONFIG_FILE", str(tmp_path / "no.toml"))
+    assert "no.toml' cannot be read (No such file or directory)" in refusal()
+
+
+def test_config_file_that_is_no_toml(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "bad.toml"
+    file.write_text(f'[profile.default]\napi_key = "{SECRET}\n')
+    monkeypatch.setenv("TEMPORAL_CONFIG_FILE", str(file))
+    assert "bad.toml') is not valid TOML at line 2" in refusal()
+
+
+def test_config_file_that_is_no_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "bytes.toml"
+    file.write_bytes(b"\xff\xfe\x00")
+    monkeypatch.setenv("TEMPORAL_CONFIG_FILE", str(file))
+    assert "bytes.toml" in refusal()
+
+
+def test_profile_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TEMPORAL_PROFILE", "zzz")
+    assert "The TEMPORAL_PROFILE 'zzz' is not in the configuration file" in refusal()
+
+
+def test_tls_file_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TEMPORAL_TLS_CLIENT_CERT_PATH", "no.pem")
+    assert "The TLS file 'no.pem' cannot be read" in refusal()
+
+
+def test_tls_file_that_is_no_certificate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "bad.pem"
+    file.write_text("no certificate")
+    monkeypatch.setenv("TEMPORAL_TLS_CLIENT_CERT_PATH", str(file))
+    monkeypatch.setenv("TEMPORAL_TLS_CLIENT_KEY_PATH", str(file))
+    assert "TLS" in refusal()
+
+
+def test_api_key_for_a_server_without_tls(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TEMPORAL_API_KEY", SECRET)
+
+    async def check() -> None:
+        async with embedded_server(ui=False) as server:
+            monkeypatch.setattr(travel.server, "_embedded_addresses", set())
+            with pytest.raises(InvalidInput, match="does not speak TLS") as caught:
+                await connect(server.address)
+            assert SECRET not in str(caught.value)
+
+    asyncio.run(check())
+
+
+@pytest.mark.parametrize("key", [f"{SECRET}\n", f"{SECRET} x", f"{SECRET}é", ""])
+def test_api_key_that_is_none(key: str) -> None:
+    assert "TEMPORAL_API_KEY" in refusal("127.0.0.1:1", api_key=key)
+
+
+@pytest.mark.parametrize("code", ["Unauthenticated", "PermissionDenied"])
+def test_api_key_refused_while_connecting(code: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def refuse(*_arguments: Any, **_options: Any) -> None:
+        raise RuntimeError(f"call error: Status {{ code: {code}, message: {SECRET} }}")
+
+    monkeypatch.setattr(Client, "connect", refuse)
+    assert "it refuses the API key; expected a valid TEMPORAL_API_KEY" in refusal(api_key=SECRET)
+
+
+@pytest.mark.parametrize("status", [RPCStatusCode.UNAUTHENTICATED, RPCStatusCode.PERMISSION_DENIED])
+def test_api_key_refused_afterwards(status: RPCStatusCode, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def check() -> None:
+        async with embedded_server(ui=False) as server:
+            client = await connect(server.address)
+
+            async def refuse(*_arguments: Any, **_options: Any) -> None:
+                raise RPCError(f"bad key {SECRET}", status, b"")
+
+            monkeypatch.setattr(client.workflow_service, "describe_namespace", refuse)
+
+            async def same_client(*_arguments: Any, **_options: Any) -> Client:
+                return client
+
+            monkeypatch.setattr(Client, "connect", same_client)
+            with pytest.raises(InvalidInput, match="it refuses the API key") as caught:
+                await connect(server.address, api_key=SECRET)
+            assert SECRET not in str(caught.value)
+
+    asyncio.run(check())
+
+
+@pytest.mark.parametrize("name", ["TEMPORAL_ADDRESS", "TEMPORAL_PROFILE", "TEMPORAL_CONFIG_FILE"])
+def test_external_server_configured(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not external_server_configured()
+    monkeypatch.setenv(name, "")
+    assert not external_server_configured()
+    monkeypatch.setenv(name, "x")
+    assert external_server_configured()
+
+
+def test_task_queue(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert task_queue() == "travel"
+    monkeypatch.setenv("TRAVEL_TASK_QUEUE", "mine")
+    assert task_queue() == "mine"
+
+
+def test_one_quiet_runtime() -> None:
+    assert quiet_runtime() is quiet_runtime()
+
+
+def test_search_attribute_on_a_server_started_without_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    arguments = travel.server._arguments
+
+    def without_attribute(*options: Any) -> list[str]:
+        asked = arguments(*options)
+        position = asked.index("--search-attribute")
+        return asked[:position] + asked[position + 2 :]
+
+    monkeypatch.setattr(travel.server, "_arguments", without_attribute)
+
+    async def check() -> None:
+        async with embedded_server(ui=False) as server:
+            client = await connect(server.address)
+            with pytest.raises(RPCError):
+                await client.count_workflows(f"{TRIP_STATUS.name} = 'booking'")
+            assert await register_search_attribute(client)
+            assert await register_search_attribute(client)
+            await client.count_workflows(f"{TRIP_STATUS.name} = 'booking'")
+
+    asyncio.run(check())
+
+
+def test_search_attribute_of_another_type() -> None:
+    async def check() -> None:
+        async with embedded_server(ui=False) as server:
+            client = await connect(server.address)
+            service = client.operator_service
+            await service.remove_search_attributes(
+                RemoveSearchAttributesRequest(
+                    namespace="default", search_attributes=[TRIP_STATUS.name]
+                )
+            )
+            await _add(client, IndexedValueType.INDEXED_VALUE_TYPE_INT)
+            assert not await register_search_attribute(client)
+
+    asyncio.run(check())
+
+
+async def _add(client: Client, kind: IndexedValueType.ValueType) -> None:
+    from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
+
+    await client.operator_service.add_search_attributes(
+        AddSearchAttributesRequest(namespace="default", search_attributes={TRIP_STATUS.name: kind})
+    )
+
+
+def test_search_attribute_that_the_server_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def check() -> None:
+        async with embedded_server(ui=False) as server:
+            client = await connect(server.address)
+
+            async def refuse(*_arguments: Any, **_options: Any) -> None:
+                raise RPCError("not here", RPCStatusCode.PERMISSION_DENIED, b"")
+
+            monkeypatch.setattr(client.operator_service, "list_search_attributes", refuse)
+            assert not await register_search_attribute(client)
+
+    asyncio.run(check())

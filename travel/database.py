@@ -252,7 +252,8 @@ def insert_new(connection: Connection, table: Table, **values: Any) -> bool:
     """
     insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     statement = insert(table).values(**values).on_conflict_do_nothing()
-    return connection.execute(statement).rowcount == 1
+    # Not rowcount: with PostgreSQL's driver it is -1 after an INSERT.
+    return connection.execute(statement.returning(*table.primary_key)).first() is not None
 
 
 def insert_many(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> None:

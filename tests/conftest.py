@@ -10,6 +10,7 @@ import pytest
 from hypothesis import settings
 
 from travel.database import Database, open_database
+from travel.seed_data import load_seed_data, store_seed_data
 
 # The same examples on every run; no deadline, because CI machines pause.
 settings.register_profile("course", deadline=None, derandomize=True)
@@ -59,5 +60,14 @@ def database_url(request: pytest.FixtureRequest) -> str:
 def database(database_url: str) -> Iterator[Database]:
     """The travel database with its tables and no rows, once per kind of database."""
     database = open_database(database_url)
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def sqlite_database(sqlite_url: str) -> Iterator[Database]:
+    """The travel database with the seed data, in an SQLite file."""
+    database = open_database(sqlite_url)
+    store_seed_data(database, load_seed_data())
     yield database
     database.close()

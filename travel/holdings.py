@@ -10,7 +10,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Select, select
+from sqlalchemy import Connection, Select, func, select
 
 from travel.database import (
     AnyRow,
@@ -120,12 +120,13 @@ def _but_last(row: AnyRow) -> tuple[Any, ...]:
 
 
 def _held_seats() -> Select[*tuple[Any, ...]]:
-    # Outer joins, here and below: what hangs in the air is held all the same.
+    # Outer joins, here and below: what hangs in the air is held all the same, at no price.
     held = seat_holds.outerjoin(flights, flights.c.id == seat_holds.c.flight)
     held = held.outerjoin(routes, routes.c.number == flights.c.route)
     fare = (fares.c.route == routes.c.number) & (fares.c.cabin == seat_holds.c.cabin)
     columns = select(seat_holds, routes.c.origin, routes.c.destination, flights.c.date)
-    return columns.add_columns(fares.c.fare_cents).select_from(held.outerjoin(fares, fare))
+    price = func.coalesce(fares.c.fare_cents, 0).label("fare_cents")
+    return columns.add_columns(price).select_from(held.outerjoin(fares, fare))
 
 
 def _held_nights() -> Select[*tuple[Any, ...]]:
@@ -135,7 +136,7 @@ def _held_nights() -> Select[*tuple[Any, ...]]:
         room_holds.c.night,
         hotels.c.airport,
         rooms.c.room_type,
-        rooms.c.nightly_cents,
+        func.coalesce(rooms.c.nightly_cents, 0),
         room_holds.c.confirmation_code,
     ).select_from(held.outerjoin(hotels, hotels.c.id == rooms.c.hotel))
 
@@ -146,6 +147,6 @@ def _held_days() -> Select[*tuple[Any, ...]]:
         car_holds.c.day,
         cars.c.airport,
         cars.c.car_type,
-        cars.c.daily_cents,
+        func.coalesce(cars.c.daily_cents, 0),
         car_holds.c.confirmation_code,
     ).select_from(car_holds.outerjoin(cars, cars.c.id == car_holds.c.car))

@@ -14,7 +14,12 @@ from temporalio.common import (
     WorkflowIDConflictPolicy,
     WorkflowIDReusePolicy,
 )
-from temporalio.exceptions import FailureError, TerminatedError, TimeoutError, WorkflowAlreadyStartedError
+from temporalio.exceptions import (
+    FailureError,
+    TerminatedError,
+    TimeoutError,
+    WorkflowAlreadyStartedError,
+)
 from temporalio.service import RPCError, RPCStatusCode
 
 from travel import booking_requests
@@ -65,9 +70,7 @@ async def start_trip(
     }
     status = TypedSearchAttributes([SearchAttributePair(TRIP_STATUS, "booking")])
     try:
-        return await client.start_workflow(
-            design.run, request, **options, search_attributes=status
-        )
+        return await client.start_workflow(design.run, request, **options, search_attributes=status)
     except WorkflowAlreadyStartedError:
         return client.get_workflow_handle_for(design.run, request.workflow_id)
     except RPCError as error:

@@ -105,9 +105,7 @@ async def _book_and_print(
 
         def show(result: TripResult) -> None:
             number = requests.index(result.request) + 1
-            line = trip_line(
-                number, len(requests), result.request, result.booked, names, symbols
-            )
+            line = trip_line(number, len(requests), result.request, result.booked, names, symbols)
             bar.write(printable(line, sys.stdout))
             bar.update()
 

@@ -39,6 +39,7 @@ __all__ = [
 DEFAULT_ADDRESS = "localhost:7233"
 DEFAULT_TASK_QUEUE = "travel"
 CONNECT_SECONDS = 5.0
+POLL_SECONDS = 0.05
 
 _ADDRESS = re.compile(r"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\]):(\d{1,5})", re.ASCII)
 _REFUSED_CREDENTIALS = (RPCStatusCode.UNAUTHENTICATED, RPCStatusCode.PERMISSION_DENIED)
@@ -123,6 +124,17 @@ async def register_search_attribute(client: Client) -> bool:
     except RPCError as error:
         return error.status == RPCStatusCode.ALREADY_EXISTS
     return True
+
+
+async def _patiently_connect(options: dict[str, Any]) -> Client:
+    """Connect, and wait for a server that is just starting."""
+    while True:
+        try:
+            return await Client.connect(**options)
+        except RuntimeError as error:
+            if "code: Unavailable" not in str(error):
+                raise
+        await asyncio.sleep(POLL_SECONDS)
 
 
 def _configured_options(address: str | None) -> dict[str, Any]:

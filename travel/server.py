@@ -19,7 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -32,6 +32,8 @@ DEFAULT_UI_PORT = 8233
 
 READY_SECONDS = 20.0
 POLL_SECONDS = 0.02
+ATTEMPTS = 5
+MAX_REASON = 300
 DATABASE_GRACE_SECONDS = 5.0
 
 SUPERVISOR = Path(__file__).with_name("supervisor.py")
@@ -102,6 +104,24 @@ async def start_server(
     start, and ``TravelError`` when the server dies or is not ready in 20 s.
     """
     executable = _find_executable() or await _download_executable()
+    for _ in range(ATTEMPTS - 1):
+        with suppress(_AddressTaken):
+            return await _start_once(executable, ui, database_filename, port, ui_port, namespaces)
+    return await _start_once(executable, ui, database_filename, port, ui_port, namespaces)
+
+
+class _AddressTaken(TravelError):
+    """The server met somebody else on one of its ports, perhaps an internal one it drew itself."""
+
+
+async def _start_once(
+    executable: str,
+    ui: bool,
+    database_filename: str | None,
+    port: int | None,
+    ui_port: int | None,
+    namespaces: Sequence[str],
+) -> Server:
     with (
         _reserved(port, DEFAULT_PORT) as grpc,
         _reserved(ui_port if ui else None, DEFAULT_UI_PORT) as web,
@@ -118,7 +138,7 @@ async def start_server(
 async def _run(
     command: list[str], ports: list[int], grace_seconds: float
 ) -> tuple[subprocess.Popen[bytes], int]:
-    """Supervisor and process id of a server that answers on all ``ports``."""
+    """Supervisor and process id of a server that answers on all ``ports``, gRPC first."""
     with tempfile.TemporaryFile() as errors:
         supervisor = _launch(command, grace_seconds, errors)
         try:
@@ -265,18 +285,17 @@ def _creation_flags() -> int:
 async def _until_ready(
     supervisor: subprocess.Popen[bytes], ports: list[int], errors: IO[bytes]
 ) -> None:
-    """Return when all ``ports`` accept connections; ``TravelError`` if that never comes."""
+    """Return when all ``ports`` serve, gRPC first; ``TravelError`` if that never comes."""
     deadline = time.monotonic() + READY_SECONDS
-    for port in ports:
-        while not _accepts(port):
-            if supervisor.poll() is not None:
-                raise TravelError(f"The Temporal server did not start: {_last_line(errors)}")
-            if time.monotonic() > deadline:
-                raise TravelError(
-                    f"The Temporal server does not answer on port {port}; "
-                    f"expected an answer within {READY_SECONDS:.0f} s."
-                )
-            await asyncio.sleep(POLL_SECONDS)
+    while not (all(map(_accepts, ports)) and await _is_healthy(ports[0])):
+        if supervisor.poll() is not None:
+            raise _death(errors)
+        if time.monotonic() > deadline:
+            raise TravelError(
+                f"The Temporal server does not answer on port {ports[0]}; "
+                f"expected an answer within {READY_SECONDS:.0f} s."
+            )
+        await asyncio.sleep(POLL_SECONDS)
 
 
 def _accepts(port: int) -> bool:
@@ -287,11 +306,29 @@ def _accepts(port: int) -> bool:
     return True
 
 
-def _last_line(errors: IO[bytes]) -> str:
-    """The server's own words, at most 300 characters."""
+async def _is_healthy(port: int) -> bool:
+    """Whether the server does what it is asked: its port is open a moment before that."""
+    from temporalio.service import ConnectConfig, ServiceClient
+
+    from travel.connection import quiet_runtime
+
+    config = ConnectConfig(target_host=f"{LOOPBACK}:{port}", runtime=quiet_runtime())
+    try:
+        await asyncio.wait_for(ServiceClient.connect(config), timeout=1)
+    except (RuntimeError, TimeoutError):
+        return False
+    return True
+
+
+def _death(errors: IO[bytes]) -> TravelError:
+    """Why the server ended, in its own words, the end of which names the cause."""
     errors.seek(0)
     lines = errors.read().decode(errors="replace").strip().splitlines()
-    return lines[-1].removeprefix("Error: ")[:300] if lines else "it ended without a word."
+    reason = lines[-1].removeprefix("Error: ") if lines else "it ended without a word."
+    taken = "address already in use" in reason or "Only one usage of each socket" in reason
+    short = reason if len(reason) <= MAX_REASON else f"…{reason[-MAX_REASON:]}"
+    kind = _AddressTaken if taken else TravelError
+    return kind(f"The Temporal server did not start: {short}")
 
 
 def _server_pid(supervisor: subprocess.Popen[bytes]) -> int:

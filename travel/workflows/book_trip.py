@@ -73,32 +73,37 @@ class BookTrip:
         return TripProgress(self._status(), self._done, self._saga.to_undo, self._saga.stuck)
 
     async def _book(self, trip: TripRequest) -> Booking:
-        flight = await self._step(
-            Activities.book_flight,
-            trip,
-            undo=Activities.cancel_flight,
-            summary=f"{trip.origin} to {trip.destination}, {trip.departure_date}",
-        )
-        hotel = await self._step(
-            Activities.book_hotel,
-            trip,
-            undo=Activities.cancel_hotel,
-            summary=f"{trip.room_type} room until {trip.return_date}",
-        )
-        car = await self._step(
-            Activities.book_car,
-            trip,
-            undo=Activities.cancel_car,
-            summary=f"{trip.car_type} car until {trip.return_date}",
-        )
+        flight = await self._book_flight(trip)
+        hotel = await self._book_hotel(trip)
+        car = await self._book_car(trip)
         price_cents = flight.price_cents + hotel.price_cents + car.price_cents
-        payment = await self._step(
-            Activities.accept_payment,
-            PaymentRequest(trip.confirmation_code, trip.customer, price_cents),
-            undo=Activities.refund_payment,
-            summary=f"${price_cents / 100:,.2f}",
-        )
+        payment = await self._accept_payment(trip, price_cents)
         return flight, hotel, car, payment
+
+    async def _book_flight(self, trip: TripRequest) -> FlightBooking:
+        summary = f"{trip.origin} to {trip.destination}, {trip.departure_date}"
+        return await self._step(
+            Activities.book_flight, trip, undo=Activities.cancel_flight, summary=summary
+        )
+
+    async def _book_hotel(self, trip: TripRequest) -> HotelBooking:
+        summary = f"{trip.room_type} room until {trip.return_date}"
+        return await self._step(
+            Activities.book_hotel, trip, undo=Activities.cancel_hotel, summary=summary
+        )
+
+    async def _book_car(self, trip: TripRequest) -> CarBooking:
+        summary = f"{trip.car_type} car until {trip.return_date}"
+        return await self._step(
+            Activities.book_car, trip, undo=Activities.cancel_car, summary=summary
+        )
+
+    async def _accept_payment(self, trip: TripRequest, price_cents: int) -> PaymentReceipt:
+        bill = PaymentRequest(trip.confirmation_code, trip.customer, price_cents)
+        summary = f"${price_cents / 100:,.2f}"
+        return await self._step(
+            Activities.accept_payment, bill, undo=Activities.refund_payment, summary=summary
+        )
 
     async def _step(
         self,

@@ -38,6 +38,17 @@ UNDO_TURN = timedelta(minutes=1)
 """Schedule-to-close. After this long the next undo gets its turn; see ``Saga``."""
 
 
+async def call_once(activity: Callable[[Any, A], R], message: A) -> R:
+    """Run a step in a single attempt, as the early designs do. Not for new code."""
+    result: R = await workflow.execute_activity_method(
+        activity,
+        message,
+        start_to_close_timeout=ATTEMPT_TIMEOUT,
+        retry_policy=RetryPolicy(maximum_attempts=1),
+    )
+    return result
+
+
 async def call(activity: Callable[[Any, A], R], message: A, summary: str | None = None) -> R:
     """Run a step: a few attempts, then fail. ``summary`` is what the Web UI shows."""
     result: R = await workflow.execute_activity_method(

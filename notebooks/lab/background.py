@@ -1,0 +1,37 @@
+"""A thread with an event loop of its own, where the server's clients and Workers live.
+
+A cell that sleeps or counts to a billion would starve a Worker on the kernel's loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Coroutine
+from functools import cache
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+class BackgroundLoop:
+    """Runs coroutines in its thread; a cell can await them all the same."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self.loop.run_forever, name="lab", daemon=True)
+        self._thread.start()
+
+    async def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Await ``work`` from another loop; interrupting the cell cancels it."""
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self.loop))
+
+    def run_blocking(self, work: Coroutine[Any, Any, T], timeout_seconds: float) -> T:
+        """Wait for ``work`` where nothing can be awaited: at the end of the kernel."""
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result(timeout_seconds)
+
+
+@cache
+def background() -> BackgroundLoop:
+    """The one background loop of this kernel."""
+    return BackgroundLoop()

@@ -1,0 +1,42 @@
+"""Act on a trip at an exact moment: when a given attempt of a given Activity begins."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from temporalio import activity
+from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
+
+Action = Callable[[str], Awaitable[object]]
+"""Gets the Workflow id."""
+
+
+@dataclass
+class Triggers(Interceptor):
+    """A Worker interceptor; the attempt goes on once the action is done."""
+
+    actions: dict[tuple[str, str, int], Action] = field(default_factory=dict)
+
+    def at(self, workflow_id: str, step: str, attempt: int, action: Action) -> None:
+        """Run ``action`` when that attempt (counted from 1) begins, once."""
+        self.actions[workflow_id, step, attempt] = action
+
+    def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
+        """See ``temporalio.worker.Interceptor``."""
+        return _Triggered(next, self)
+
+
+class _Triggered(ActivityInboundInterceptor):
+    def __init__(self, next: ActivityInboundInterceptor, triggers: Triggers) -> None:
+        super().__init__(next)
+        self._triggers = triggers
+
+    async def execute_activity(self, input: ExecuteActivityInput) -> Any:
+        info = activity.info()
+        moment = (info.workflow_id or "", info.activity_type, info.attempt)
+        action = self._triggers.actions.pop(moment, None)
+        if action:
+            await action(moment[0])
+        return await self.next.execute_activity(input)

@@ -43,6 +43,9 @@ ENDS = {
 class Step:
     """One Activity that was scheduled; all moments in seconds from the Workflow's start.
 
+    An Activity that the Workflow asked to cancel counts as canceled, whatever it did
+    after that: the Workflow did not wait for it.
+
     ``started`` is the last attempt's. ``failure`` is the type of the first cause,
     ``"Rejected"`` for example, and ``message`` what it said, in one line.
     """
@@ -58,15 +61,24 @@ class Step:
     message: str = ""
     summary: str = ""
 
+    @property
+    def words(self) -> str:
+        """The message without the Activity's own name in front."""
+        return self.message.removeprefix(f"{self.activity}: ")
+
 
 @dataclass(frozen=True)
 class Event:
-    """One event of the Event History, named as the Web UI names it."""
+    """One event of the Event History, named as the Web UI names it.
+
+    ``activity`` is the id of the Scheduled event of the Activity it speaks of, or 0.
+    """
 
     id: int
     type: str
     detail: str
     seconds: float
+    activity: int = 0
 
 
 @dataclass(frozen=True)
@@ -151,7 +163,10 @@ class _Reader:
             detail = self._read_activity(kind, event, attributes)
         else:
             detail = self._read_workflow(kind, event, attributes)
-        self._events.append(Event(event.event_id, kind, detail, self._seconds))
+        activity = getattr(attributes, "scheduled_event_id", 0) if "Activity" in kind else 0
+        if kind == "ActivityTaskScheduled":
+            activity = event.event_id
+        self._events.append(Event(event.event_id, kind, detail, self._seconds, activity))
 
     def _read_activity(self, kind: str, event: HistoryEvent, attributes: Any) -> str:
         if kind == "ActivityTaskScheduled":
@@ -160,9 +175,10 @@ class _Reader:
         step = self._steps[attributes.scheduled_event_id]
         if kind == "ActivityTaskStarted":
             step = replace(step, started=self._seconds, attempts=attributes.attempt)
-        elif kind in ENDS:
+        elif kind == "ActivityTaskCancelRequested":
+            step = replace(step, outcome="canceled", closed=self._seconds)
+        elif kind in ENDS and step.outcome == RUNNING:
             step = replace(step, outcome=ENDS[kind], closed=self._seconds)
-            step = replace(step, failure="", message="")
             if kind in ("ActivityTaskFailed", "ActivityTaskTimedOut"):
                 step = replace(step, **_failure(attributes.failure))
         self._steps[attributes.scheduled_event_id] = step
@@ -251,7 +267,7 @@ def _closing_words(kind: str, attributes: Any) -> str:
 def _remark(kind: str, step: Step, attributes: Any) -> str:
     """What stands in brackets: what it cost, or what went wrong."""
     if kind in ("ActivityTaskFailed", "ActivityTaskTimedOut"):
-        return f" ({step.message})"
+        return f" ({step.words})"
     if kind == "ActivityTaskCompleted" and (cents := _cost_cents(attributes.result.payloads)):
         return f" (${cents / 100:,.2f})".replace(".00)", ")")
     return ""

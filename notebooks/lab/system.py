@@ -20,7 +20,6 @@ from typing import Any
 
 from temporalio.client import Client, WorkflowHandle
 from temporalio.testing import TimeSkipper
-from temporalio.worker import Worker
 
 from lab.background import background
 from lab.history import History, read_history
@@ -35,7 +34,7 @@ from travel.models import TripRequest
 from travel.seed_data import load_seed_data, store_seed_data
 from travel.server import Server, start_server
 from travel.trips import forty_four_trips
-from travel.worker import WORKFLOWS, activities_of, running_worker
+from travel.worker import WORKFLOWS, running_worker
 from travel.workflows.book_trip import BookTrip
 
 Faults = FaultModel | Iterable[ScriptedFault]

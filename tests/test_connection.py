@@ -94,6 +94,26 @@ def test_server_that_never_answers() -> None:
         assert f"{address}: no answer within 5 s" in refusal(address)
 
 
+def test_server_that_is_just_starting(monkeypatch: pytest.MonkeyPatch) -> None:
+    real_connect = Client.connect
+    calls = []
+
+    async def first_unavailable(*arguments: Any, **options: Any) -> Client:
+        calls.append(options)
+        if len(calls) == 1:
+            raise RuntimeError('Status { code: Unavailable, message: "not healthy yet" }')
+        return await real_connect(*arguments, **options)
+
+    monkeypatch.setattr(Client, "connect", first_unavailable)
+
+    async def check() -> None:
+        async with embedded_server(ui=False) as server:
+            await connect(server.address)
+        assert len(calls) == 2
+
+    asyncio.run(check())
+
+
 def test_something_else_answers() -> None:
     async def check() -> None:
         async with embedded_server() as server:

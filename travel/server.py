@@ -105,12 +105,12 @@ async def start_server(
     """
     executable = _find_executable() or await _download_executable()
     for _ in range(ATTEMPTS - 1):
-        with suppress(_AddressTaken):
+        with suppress(_Collision):
             return await _start_once(executable, ui, database_filename, port, ui_port, namespaces)
     return await _start_once(executable, ui, database_filename, port, ui_port, namespaces)
 
 
-class _AddressTaken(TravelError):
+class _Collision(TravelError):
     """The server met somebody else on one of its ports, perhaps an internal one it drew itself."""
 
 
@@ -287,7 +287,7 @@ async def _until_ready(
 ) -> None:
     """Return when all ``ports`` serve, gRPC first; ``TravelError`` if that never comes."""
     deadline = time.monotonic() + READY_SECONDS
-    while not (all(map(_accepts, ports)) and await _is_healthy(ports[0])):
+    while not (await _is_healthy(ports[0]) and all(map(_accepts, ports))):
         if supervisor.poll() is not None:
             raise _death(errors)
         if time.monotonic() > deadline:
@@ -308,6 +308,7 @@ def _accepts(port: int) -> bool:
 
 async def _is_healthy(port: int) -> bool:
     """Whether the server does what it is asked: its port is open a moment before that."""
+    # Imported while the server boots, which costs no time.
     from temporalio.service import ConnectConfig, ServiceClient
 
     from travel.connection import quiet_runtime
@@ -321,14 +322,16 @@ async def _is_healthy(port: int) -> bool:
 
 
 def _death(errors: IO[bytes]) -> TravelError:
-    """Why the server ended, in its own words, the end of which names the cause."""
+    """Why the server ended, in its own words: the line that starts with "Error: "."""
     errors.seek(0)
-    lines = errors.read().decode(errors="replace").strip().splitlines()
-    reason = lines[-1].removeprefix("Error: ") if lines else "it ended without a word."
-    taken = "address already in use" in reason or "Only one usage of each socket" in reason
+    text = errors.read().decode(errors="replace").strip()
+    words = next((line for line in text.splitlines() if line.startswith("Error: ")), "")
+    reason = words.removeprefix("Error: ") or text[-MAX_REASON:] or "it ended without a word."
     short = reason if len(reason) <= MAX_REASON else f"…{reason[-MAX_REASON:]}"
-    kind = _AddressTaken if taken else TravelError
-    return kind(f"The Temporal server did not start: {short}")
+    # When it loses an internal port to somebody, it ends in a panic or without a word.
+    collided = not words or "address already in use" in words or "Only one usage" in words
+    kind = _Collision if collided else TravelError
+    return kind(f"The Temporal server did not start: {' '.join(short.split())}")
 
 
 def _server_pid(supervisor: subprocess.Popen[bytes]) -> int:

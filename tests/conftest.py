@@ -1,5 +1,6 @@
 """Plumbing that many tests share: a database of each kind."""
 
+import asyncio
 import os
 import uuid
 from collections.abc import Iterator
@@ -10,7 +11,9 @@ import pytest
 from hypothesis import settings
 
 from travel.database import Database, open_database
-from travel.seed_data import load_seed_data, store_seed_data
+from travel.inventory import store_seed_data
+from travel.seed_data import load_seed_data
+from travel.server import start_server
 
 # The same examples on every run; no deadline, because CI machines pause.
 settings.register_profile("course", deadline=None, derandomize=True)
@@ -71,3 +74,11 @@ def sqlite_database(sqlite_url: str) -> Iterator[Database]:
     store_seed_data(database, load_seed_data())
     yield database
     database.close()
+
+
+@pytest.fixture(scope="session")
+def temporal_address() -> Iterator[str]:
+    """Address of one embedded Temporal server for all tests; each takes its own Task Queue."""
+    server = asyncio.run(start_server(ui=False))
+    yield server.address
+    asyncio.run(server.stop())

@@ -16,7 +16,8 @@ from travel.booking_requests import record_outcome, store
 from travel.database import Database
 from travel.models import PaymentRequest, TripRequest, idempotency_key
 from travel.providers import cars, flights, hotels, payments
-from travel.seed_data import load_seed_data, store_seed_data
+from travel.inventory import store_seed_data
+from travel.seed_data import load_seed_data
 
 ROOT = Path(__file__).parents[1]
 CODE = "TEST-1"

@@ -30,7 +30,8 @@ from travel.models import (
     TripRequest,
 )
 from travel.providers import cars, email, flights, hotels, payments
-from travel.seed_data import load_seed_data, store_seed_data
+from travel.inventory import store_seed_data
+from travel.seed_data import load_seed_data
 
 WRITTEN = (
     tables.booking_requests,

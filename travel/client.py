@@ -29,8 +29,9 @@ from travel.database import URL_VARIABLE, Database, open_database
 from travel.errors import InvalidInput
 from travel.faults import DEFAULT_SEED, RandomFaults
 from travel.holdings import read_trips
+from travel.inventory import store_seed_data
 from travel.models import TripRequest
-from travel.seed_data import check_cities, cities, load_seed_data, store_seed_data
+from travel.seed_data import check_cities, cities, load_seed_data
 from travel.server import embedded_server
 from travel.trips import forty_four_trips
 from travel.worker import quiet_expected_failures, running_worker

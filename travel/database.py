@@ -37,7 +37,6 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
-from sqlalchemy.exc import OperationalError as OperationalError
 
 from travel.errors import InvalidInput
 
@@ -45,6 +44,8 @@ URL_VARIABLE = "TRAVEL_DATABASE_URL"
 DEFAULT_FILE = Path(__file__).resolve().parents[1] / ".travel.sqlite"
 
 AnyRow = Row[*tuple[Any, ...]]
+
+READ_ONLY = "travel_read_only"
 
 metadata = MetaData()
 
@@ -186,9 +187,10 @@ class Database:
     @contextmanager
     def snapshot(self) -> Iterator[Connection]:
         """Read only, one consistent state, without holding up a writer."""
-        engine = self.engine.execution_options(isolation_level="REPEATABLE READ")
+        options = {"isolation_level": "REPEATABLE READ"}
         if self.engine.dialect.name == "sqlite":
-            engine = self.engine.execution_options(travel_read_only=True)
+            options = {READ_ONLY: True}
+        engine = self.engine.execution_options(**options)
         with engine.connect() as connection, connection.begin():
             yield connection
 
@@ -286,5 +288,5 @@ def _configure_sqlite(engine: Engine) -> None:
     def on_begin(connection: Connection) -> None:
         # IMMEDIATE takes the write lock at once. Taken later, two transactions
         # that have both read could each wait for the other to let it write.
-        read_only = connection.get_execution_options().get("travel_read_only")
+        read_only = connection.get_execution_options().get(READ_ONLY)
         connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")

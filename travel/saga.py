@@ -96,6 +96,9 @@ class Saga:
         ``name`` is what to call the undo in ``to_undo`` and ``stuck``. Steps may
         run side by side, in an ``asyncio.gather`` or an ``asyncio.TaskGroup``.
         """
+        if self.compensating:
+            # A sibling that went on meanwhile. Nobody would undo what it starts now.
+            raise asyncio.CancelledError(f"{name} is not needed: the saga is being undone.")
         # Registered first: once `do` has started, only its provider knows
         # whether it happened, and a lost reply must not lose the undo.
         registered = _Undo(name, undo)

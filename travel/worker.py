@@ -27,8 +27,9 @@ from travel.database import Database, open_database
 from travel.errors import InvalidInput, TravelError
 from travel.fault_injection import FaultInjection
 from travel.faults import DEFAULT_SEED, FaultModel, RandomFaults
+from travel.inventory import count_seed_data, store_seed_data
 from travel.reconciliation import Reconciliation
-from travel.seed_data import count_seed_data, load_seed_data, store_seed_data
+from travel.seed_data import load_seed_data
 from travel.workflows.book_trip import BookTrip
 from travel.workflows.reconcile_trips import ReconcileTrips
 

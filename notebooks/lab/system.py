@@ -31,7 +31,8 @@ from travel.database import Database, open_database
 from travel.fault_injection import FaultInjection
 from travel.faults import Fault, FaultModel, ScriptedFault, ScriptedFaults
 from travel.models import TripRequest
-from travel.seed_data import load_seed_data, store_seed_data
+from travel.inventory import store_seed_data
+from travel.seed_data import load_seed_data
 from travel.server import Server, start_server
 from travel.trips import forty_four_trips
 from travel.worker import WORKFLOWS, running_worker

@@ -187,7 +187,7 @@ class Database:
     @contextmanager
     def snapshot(self) -> Iterator[Connection]:
         """Read only, one consistent state, without holding up a writer."""
-        options = {"isolation_level": "REPEATABLE READ"}
+        options: dict[str, Any] = {"isolation_level": "REPEATABLE READ"}
         if self.engine.dialect.name == "sqlite":
             options = {READ_ONLY: True}
         engine = self.engine.execution_options(**options)

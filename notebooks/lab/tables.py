@@ -205,8 +205,9 @@ VERBS = {
 
 
 def _attempts(step: Step) -> str:
-    # Whether an attempt of a canceled Activity was still recorded is chance.
-    return str(step.attempts) if step.attempts and step.outcome != "canceled" else ""
+    # How far an Activity came that nobody waits for is chance.
+    settled = step.outcome not in ("canceled", RUNNING)
+    return str(step.attempts) if step.attempts and settled else ""
 
 
 def _tone(step: Step) -> str:

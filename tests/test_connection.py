@@ -16,14 +16,14 @@ from temporalio.service import RPCError, RPCStatusCode
 
 import travel.server
 from travel.connection import (
-    TRIP_STATUS,
     connect,
     external_server_configured,
-    quiet_runtime,
     register_search_attribute,
     task_queue,
 )
 from travel.errors import InvalidInput
+from travel.runtime import quiet_runtime
+from travel.search_attributes import TRIP_STATUS
 from travel.server import embedded_server
 
 pytestmark = pytest.mark.timeout(60)

@@ -7,7 +7,6 @@ TEMPORAL_API_KEY, TEMPORAL_PROFILE, TEMPORAL_CONFIG_FILE and the TLS variables.
 from __future__ import annotations
 
 import asyncio
-import functools
 import os
 import re
 from typing import Any
@@ -20,21 +19,12 @@ from temporalio.api.operatorservice.v1 import (
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
 from temporalio.envconfig import ClientConfig
-from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
 from temporalio.service import RPCError, RPCStatusCode
 
 from travel.errors import InvalidInput
+from travel.runtime import quiet_runtime
 from travel.search_attributes import TRIP_STATUS
 from travel.server import is_embedded
-
-__all__ = [
-    "TRIP_STATUS",
-    "connect",
-    "external_server_configured",
-    "quiet_runtime",
-    "register_search_attribute",
-    "task_queue",
-]
 
 DEFAULT_ADDRESS = "localhost:7233"
 DEFAULT_TASK_QUEUE = "travel"
@@ -94,13 +84,6 @@ def external_server_configured() -> bool:
 def task_queue() -> str:
     """Name of the Task Queue: TRAVEL_TASK_QUEUE, or ``travel``."""
     return os.environ.get("TRAVEL_TASK_QUEUE") or DEFAULT_TASK_QUEUE
-
-
-@functools.cache
-def quiet_runtime() -> Runtime:
-    """The SDK's runtime without its warnings on standard error; one for the whole process."""
-    errors_only = TelemetryFilter(core_level="ERROR", other_level="ERROR")
-    return Runtime(telemetry=TelemetryConfig(logging=LoggingConfig(filter=errors_only)))
 
 
 async def register_search_attribute(client: Client) -> bool:

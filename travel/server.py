@@ -161,7 +161,7 @@ async def _download_executable() -> str:
     import temporalio
     from temporalio.testing import WorkflowEnvironment
 
-    from travel.connection import quiet_runtime
+    from travel.runtime import quiet_runtime
 
     try:
         folder = Path.home() / ".cache" / "travel-temporal" / temporalio.__version__
@@ -311,7 +311,7 @@ async def _is_healthy(port: int) -> bool:
     # Imported while the server boots, which costs no time.
     from temporalio.service import ConnectConfig, ServiceClient
 
-    from travel.connection import quiet_runtime
+    from travel.runtime import quiet_runtime
 
     config = ConnectConfig(target_host=f"{LOOPBACK}:{port}", runtime=quiet_runtime())
     try:

@@ -23,6 +23,7 @@ from temporalio.testing import TimeSkipper
 
 from lab.background import background
 from lab.history import History, read_history
+from lab.links import Link
 from lab.triggers import Triggers
 from travel.audit import Report, audit
 from travel.booking import TripResult, result_of, start_trip
@@ -109,6 +110,11 @@ class Trip:
         return await background().run(read_history(self.handle))
 
     @property
+    def web_ui(self) -> Link:
+        """Where the Web UI shows this trip."""
+        return Link(f"{self.system.web_ui}/{self.handle.id}")
+
+    @property
     def booked(self) -> bool:
         """Whether the customer has a trip."""
         return self.result is not None and self.result.booked
@@ -133,9 +139,9 @@ class System:
     _stack: AsyncExitStack
 
     @property
-    def web_ui(self) -> str:
-        """Where the Web UI shows this kernel's Workflows."""
-        return f"{self.server.ui_url}/namespaces/{self.client.namespace}/workflows"
+    def web_ui(self) -> Link:
+        """Where the Web UI shows this system's Workflows."""
+        return Link(f"{self.server.ui_url}/namespaces/{self.client.namespace}/workflows")
 
     @property
     def faults(self) -> FaultModel:

@@ -49,8 +49,9 @@ class Saga:
 
     Args:
         rejections: Types of ``ApplicationError`` by which a step says that it
-            definitely did nothing. Such a step needs no undo. After every other
-            failure (timeout, outage, cancellation) its outcome is unknown.
+            definitely did nothing, in no attempt, and will not. Such a step
+            needs no undo. After every other failure (timeout, outage,
+            cancellation) its outcome is unknown.
         first_pause: How long to wait after a round in which an undo failed.
             Each further pause is twice as long.
         longest_pause: The pause grows no longer than this.
@@ -205,7 +206,9 @@ def _ends_workflow(error: BaseException) -> bool:
     """Whether Temporal closes the Workflow on this error.
 
     It does not on a bug (a ``NameError``, say). Then it keeps the Workflow open
-    and tries again until the code is mended, and the trip may still succeed. Nor
-    does it when a Worker evicts the Workflow from its cache.
+    and tries again until the code is mended, and the trip may still succeed.
+
+    A Worker that evicts the Workflow from its cache cancels it too. That is
+    harmless: the SDK refuses every command of an evicted Workflow.
     """
     return isinstance(error, asyncio.CancelledError) or workflow.is_failure_exception(error)

@@ -31,17 +31,19 @@ from travel.connection import connect
 from travel.database import Database, open_database
 from travel.fault_injection import FaultInjection
 from travel.faults import Fault, FaultModel, ScriptedFault, ScriptedFaults
-from travel.models import TripRequest
 from travel.inventory import store_seed_data
+from travel.models import TripRequest
 from travel.seed_data import load_seed_data
 from travel.server import Server, start_server
 from travel.trips import forty_four_trips
-from travel.worker import WORKFLOWS, running_worker
+from travel.worker import WORKFLOWS, activities_of, running_worker
 from travel.workflows.book_trip import BookTrip
 
 Faults = FaultModel | Iterable[ScriptedFault]
 
 NAMESPACES = ["default", *(f"system-{number}" for number in range(2, 100))]
+EXERCISES = "exercises"
+"""One namespace for every check of an exercise: they are told apart by Task Queue and trip."""
 
 _unused = iter(NAMESPACES)
 _systems: list[System] = []
@@ -137,6 +139,7 @@ class System:
     switch: SwitchableFaults
     _injection: FaultInjection
     _stack: AsyncExitStack
+    queue: str | None = None
 
     @property
     def web_ui(self) -> Link:
@@ -205,7 +208,7 @@ class System:
         await background().run(self._close())
 
     async def _begin(self, request: TripRequest, design: Any) -> Trip:
-        handle = await start_trip(self.client, request, design=design)
+        handle = await start_trip(self.client, request, design=design, queue=self.queue)
         return Trip(request, handle, self)
 
     async def _close(self) -> None:
@@ -219,27 +222,42 @@ async def start(
     faults: Faults = (),
     designs: Sequence[type] = (),
     virtual_clock: bool = True,
+    namespace: str | None = None,
+    queue: str | None = None,
     **worker_options: Any,
 ) -> System:
     """Start a system and return when it works, in about half a second.
 
     ``designs`` are further Workflows for the Worker. With the virtual clock a
     pause of an hour passes at once, wherever nothing but the pause is going on.
+    Systems that share a ``namespace`` each need a ``queue`` of their own.
+    ``further_activities`` is called with the database and returns more Activities.
+    The remaining options go to the Worker.
     """
-    system = await background().run(_start(designs, virtual_clock, worker_options))
+    system = await background().run(
+        _start(designs, virtual_clock, namespace, queue, worker_options)
+    )
     system.faults = faults
     return system
 
 
-async def _start(designs: Sequence[type], virtual_clock: bool, options: dict[str, Any]) -> System:
+async def _start(
+    designs: Sequence[type],
+    virtual_clock: bool,
+    namespace: str | None,
+    queue: str | None,
+    options: dict[str, Any],
+) -> System:
     _be_quiet()
     server = await _running_server()
-    client = await connect(server.address, namespace=next(_unused))
+    client = await connect(server.address, namespace=namespace or next(_unused))
     stack = AsyncExitStack()
     folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="travel-"))
     database = open_database(f"sqlite:///{Path(folder, 'travel.sqlite')}")
     stack.callback(database.close)
     store_seed_data(database, load_seed_data())
+    if further := options.pop("further_activities", None):
+        options["activities"] = [*activities_of(client, database), *further(database)]
     switch, triggers = SwitchableFaults(), Triggers()
     injection = FaultInjection(switch)
     known = [*WORKFLOWS, *(design for design in designs if design not in WORKFLOWS)]
@@ -247,12 +265,13 @@ async def _start(designs: Sequence[type], virtual_clock: bool, options: dict[str
         client,
         database,
         workflows=known,
+        queue=queue,
         **{"interceptors": [triggers, injection], **options},
     )
     await stack.enter_async_context(worker)
     stack.push_async_callback(injection.settled)
     starter = TimeSkipper(client).client if virtual_clock else client
-    system = System(starter, server, database, known, triggers, switch, injection, stack)
+    system = System(starter, server, database, known, triggers, switch, injection, stack, queue)
     _systems.append(system)
     return system
 
@@ -260,7 +279,7 @@ async def _start(designs: Sequence[type], virtual_clock: bool, options: dict[str
 async def _running_server() -> Server:
     global _server
     if _server is None:
-        _server = await start_server(namespaces=NAMESPACES[1:])
+        _server = await start_server(namespaces=[*NAMESPACES[1:], EXERCISES])
     return _server
 
 

@@ -1,0 +1,249 @@
+"""What notebooks show: histories, tables and pictures of real trips and of extreme ones."""
+
+import asyncio
+import io
+from collections.abc import Callable
+
+import pytest
+from lab.history import History, Step, in_words, read_history, role_of
+from lab.pictures import (
+    Picture,
+    course_map,
+    distribution,
+    money_at_risk,
+    outcomes,
+    scoreboard,
+    timeline,
+)
+from lab.scoreboard import Cell, Scoreboard
+from lab.tables import activity_table, audit_table, event_table, held_table, trips_table
+from PIL import Image
+
+from travel.audit import Finding, Report
+from travel.booking import TripResult, result_of, start_trip
+from travel.connection import connect
+from travel.database import Database, open_database
+from travel.faults import Fault, ScriptedFault, ScriptedFaults
+from travel.inventory import store_seed_data
+from travel.seed_data import load_seed_data
+from travel.server import embedded_server
+from travel.trips import forty_four_trips
+from travel.worker import running_worker
+
+TRIPS = {trip.customer: trip for trip in forty_four_trips()}
+BLIP = ScriptedFaults((ScriptedFault("book_car", Fault.BLIP, (1,), "TRIP-001"),))
+SHOWN = ("Customer-001", "Presidential-Suite", "PaymentFail-Test")
+THREE_DAYS = 3 * 86400.0
+
+
+async def book_shown_trips(url: str) -> tuple[dict[str, History], list[TripResult], str]:
+    """Histories and results of three trips, and what the database says afterwards."""
+    database = open_database(url)
+    store_seed_data(database, load_seed_data())
+    histories, results = {}, []
+    async with embedded_server(ui=False) as server:
+        client = await connect(server.address)
+        async with running_worker(client, database, faults=BLIP):
+            for customer in SHOWN:
+                handle = await start_trip(client, TRIPS[customer])
+                results.append(await result_of(handle, TRIPS[customer], database))
+                histories[customer] = await read_history(handle)
+    held = repr(held_table(database)) + held_table(database)._repr_html_()
+    database.close()
+    return histories, results, held
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> list:
+    """The same three trips, booked twice from scratch."""
+    folder = tmp_path_factory.mktemp("runs")
+    return [
+        asyncio.run(book_shown_trips(f"sqlite:///{folder / name}")) for name in ("first", "second")
+    ]
+
+
+@pytest.fixture(scope="module")
+def histories(runs: list) -> dict[str, History]:
+    return runs[0][0]
+
+
+def test_a_booked_trip_has_its_steps_in_order(histories: dict[str, History]) -> None:
+    history = histories["Customer-001"]
+    assert (history.status, history.reason) == ("completed", "")
+    assert history.workflow_type == "BookTrip"
+    assert [(step.activity, step.role, step.outcome) for step in history.steps] == [
+        ("store_booking_request", "step", "completed"),
+        ("book_flight", "step", "completed"),
+        ("book_hotel", "step", "completed"),
+        ("book_car", "step", "completed"),
+        ("accept_payment", "step", "completed"),
+        ("send_confirmation_email", "email", "completed"),
+    ]
+    assert [step.attempts for step in history.steps] == [1, 1, 1, 2, 1, 1]
+    assert history.compensations == [] and history.failed_step is None
+    assert history.steps[1].summary == "SFO to JFK, 2025-01-20"
+    moments = [(step.scheduled, step.started, step.closed) for step in history.steps]
+    assert all(0 <= scheduled <= started <= closed for scheduled, started, closed in moments)
+
+
+def test_a_declined_trip_has_its_compensations_newest_first(histories: dict[str, History]) -> None:
+    history = histories["PaymentFail-Test"]
+    assert history.status == "failed"
+    assert history.reason == "The card of PaymentFail-Test was declined."
+    assert history.compensations == ["cancel_car", "cancel_hotel", "cancel_flight"]
+    assert history.failed_step is not None
+    assert history.failed_step.activity == "accept_payment"
+    assert history.failed_step.failure == "Rejected"
+
+
+def test_the_event_table_lists_what_the_brief_lists(histories: dict[str, History]) -> None:
+    said = "No available presidential rooms in JFK from 2025-01-25 to 2025-01-28."
+    assert repr(event_table(histories["Presidential-Suite"])).splitlines() == [
+        "✅ ActivityTaskScheduled: store_booking_request",
+        "✅ ActivityTaskCompleted: store_booking_request",
+        "✅ ActivityTaskScheduled: book_flight",
+        "✅ ActivityTaskCompleted: book_flight ($1,680)",
+        "✅ ActivityTaskScheduled: book_hotel",
+        f"❌ ActivityTaskFailed: book_hotel ({said})",
+        "   ↓ Workflow enters compensation",
+        "✅ ActivityTaskScheduled: cancel_flight",
+        "✅ ActivityTaskCompleted: cancel_flight",
+        f"❌ WorkflowExecutionFailed: {said}",
+    ]
+
+
+def test_two_runs_show_the_same_text(runs: list) -> None:
+    def shown(run: tuple) -> list[str]:
+        histories, results, held = run
+        views = [trips_table(results), outcomes(histories.values())]
+        for history in histories.values():
+            views += [activity_table(history), event_table(history), timeline(history)]
+        html = [view._repr_html_() for view in views if hasattr(view, "_repr_html_")]
+        return [repr(view) for view in views] + html + [held]
+
+    assert shown(runs[0]) == shown(runs[1])
+
+
+def test_a_trip_without_events_and_an_empty_database_make_a_table(
+    sqlite_database: Database,
+) -> None:
+    assert "No Activity" in repr(activity_table(EMPTY))
+    assert "Nothing is held" in repr(held_table(sqlite_database))
+    assert repr(event_table(EMPTY)) == ""
+
+
+def test_the_audit_table_says_what_is_wrong_and_escapes_it() -> None:
+    finding = Finding("<b>TRIP</b>", "money", "$1,225.00 charged", amount_cents=122500)
+    table = audit_table(Report(1, 0, [finding]))
+    assert "✗ NOT clean: 1 trip, 0 completed" in repr(table)
+    assert "$1,225.00 kept" in repr(table)
+    assert "&lt;b&gt;TRIP" in table._repr_html_() and "<b>" not in table._repr_html_()
+    assert "✓ Clean" in repr(audit_table(Report(2, 2, [])))
+
+
+def test_the_scoreboard_keeps_order_and_replaces_a_row() -> None:
+    board = Scoreboard().add_row("script", {"outage": Cell(4, 122500, 1), "blip": Cell(0, 0, 1)})
+    board.add_row("saga", {"outage": Cell(0, 0, 1)}).add_row("script", {"outage": Cell(1, 0, 1)})
+    assert [row.design for row in board.rows] == ["script", "saga"]
+    assert str(Cell(4, 122500, 1)) == "4 left, $1,225"
+    assert board.text(board.rows[0], "outage") == "1 left"
+    assert board.text(board.rows[1], "blip") == "–" and "saga" in board._repr_html_()
+
+
+@pytest.mark.parametrize(
+    ("activity", "role"),
+    [
+        ("book_car", "step"),
+        ("accept_payment", "step"),
+        ("buy_insurance", "step"),
+        ("cancel_car", "undo"),
+        ("refund_payment", "undo"),
+        ("send_confirmation_email", "email"),
+        ("find_abandoned_trips", "other"),
+    ],
+)
+def test_roles(activity: str, role: str) -> None:
+    assert role_of(activity) == role
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0, "0"), (0.04, "40 ms"), (2.5, "2.5 s"), (60, "1 min"), (3600, "1 h"), (86400, "1 day")],
+)
+def test_durations_in_words(seconds: float, words: str) -> None:
+    assert in_words(seconds) == words
+    assert in_words(THREE_DAYS) == "3 days"
+
+
+# --- pictures -----------------------------------------------------------------
+
+EMPTY = History("booking-x", "BookTrip", "running", "", [], [], [], 0.0)
+
+
+def forty_rounds() -> History:
+    """A car that failed, and a hotel that could be released after three days only."""
+    steps = [step("book_flight", 0.0), step("book_hotel", 0.1), step("book_car", 0.2, "failed")]
+    for turn in range(40):
+        moment = 10 + turn * (THREE_DAYS - 20) / 40
+        steps.append(step("cancel_hotel", moment, "failed" if turn < 39 else "completed"))
+    steps.append(step("cancel_flight", THREE_DAYS - 1))
+    requests = [5.0, THREE_DAYS / 2, THREE_DAYS - 5]
+    reason = "a very long reason " * 20
+    return History("booking-x", "BookTrip", "failed", reason, steps, [], requests, THREE_DAYS)
+
+
+def step(activity: str, moment: float, outcome: str = "completed") -> Step:
+    return Step(activity, role_of(activity), outcome, 9, moment, moment, moment + 0.01)
+
+
+def board(rows: int, columns: int) -> Scoreboard:
+    scoreboard = Scoreboard()
+    for row in range(rows):
+        cells = {f"kind {n}": Cell(row * n, row * n * 100_000_00, 1) for n in range(columns)}
+        scoreboard.add_row(f"design number {row} with a long name", cells)
+    return scoreboard
+
+
+PICTURES: dict[str, Callable[[], Picture]] = {
+    "timeline, empty": lambda: timeline(EMPTY),
+    "timeline, 40 rounds in 3 days": lambda: timeline(forty_rounds()),
+    "scoreboard, empty": lambda: scoreboard(Scoreboard()),
+    "scoreboard": lambda: scoreboard(board(6, 9)),
+    "scoreboard, one cell": lambda: scoreboard(board(1, 1)),
+    "money, empty": lambda: money_at_risk([]),
+    "money": lambda: money_at_risk([(0, 0), (0.1, 28000), (0.2, 122500), (0.3, 0)]),
+    "money, 3 days": lambda: money_at_risk([(0, 0), (1, 122500), (THREE_DAYS, 0)]),
+    "money, years": lambda: money_at_risk([(0, 0), (1, 122500), (400 * THREE_DAYS, 0)]),
+    "outcomes, empty": lambda: outcomes([]),
+    "outcomes, odd ones": lambda: outcomes([EMPTY, forty_rounds()]),
+    "distribution": lambda: distribution(16),
+    "distribution, no run": lambda: distribution(None),
+    "distribution, extreme": lambda: distribution(30),
+    "map": course_map,
+}
+
+
+@pytest.mark.parametrize("make", PICTURES.values(), ids=PICTURES.keys())
+def test_a_picture_renders_with_words(make: Callable[[], Picture]) -> None:
+    check_picture(make())
+
+
+def test_real_trips_render(histories: dict[str, History]) -> None:
+    for history in histories.values():
+        check_picture(timeline(history))
+    check_picture(outcomes(histories.values()))
+
+
+def check_picture(picture: Picture) -> None:
+    data, metadata = picture._repr_mimebundle_()
+    image = Image.open(io.BytesIO(picture.png()))
+    assert image.width >= 1000 and image.height >= 200
+    assert len(image.convert("RGB").getcolors(1 << 20) or []) > 8, "the picture is empty"
+    assert len(picture.png()) < 120_000
+    assert data["text/plain"] == repr(picture) and len(picture.alt) > 10
+    assert metadata["image/png"]["alt"] == picture.alt
+
+
+def test_a_number_of_successes_that_cannot_be_is_refused() -> None:
+    with pytest.raises(ValueError, match="31 of 30"):
+        distribution(31)

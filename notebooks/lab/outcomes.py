@@ -22,7 +22,7 @@ PROVIDERS = {
     "accept_payment": "payment",
 }
 
-BOOKED, OTHER = "booked", "canceled or terminated"
+BOOKED = "booked"
 
 BRIEFS_RANGE = (15, 18)
 
@@ -47,12 +47,15 @@ def outcomes(histories: Iterable[History]) -> Picture:
 
 
 def ending(history: History) -> str:
-    """``"booked"``, ``"hotel rejected"``, ``"car outage"``, ``"payment declined"`` …"""
+    """``"booked"``, ``"hotel rejected"``, ``"car outage"``, ``"payment declined"``, …
+
+    A trip that did not fail is called by its status: ``"canceled"``, ``"terminated"``, …
+    """
     if history.status == "completed":
         return BOOKED
     failed = history.failed_step
     if failed is None or history.status != "failed":
-        return OTHER
+        return history.status
     provider = PROVIDERS.get(failed.activity, failed.activity)
     if failed.failure != "Rejected":
         return f"{provider} outage"

@@ -33,7 +33,8 @@ class Cell:
             return "0"
         parts = [f"{self.orphans} left"] if self.orphans else []
         if self.money_kept_cents:
-            parts.append(f"${self.money_kept_cents / 100:,.0f}")
+            dollars = self.money_kept_cents / 100
+            parts.append(f"${dollars:,.0f}" if dollars < 999_999.5 else f"${dollars / 1e6:,.1f}M")
         return ", ".join(parts)
 
 

@@ -103,7 +103,8 @@ class Lines:
 
     def _repr_html_(self) -> str:
         text = escape("\n".join(self.lines))
-        return f'<pre style="line-height:1.35;background:transparent;">{text}</pre>'
+        style = "font-family:monospace;line-height:1.35;background:transparent;"
+        return f'<pre style="{style}">{text}</pre>'
 
 
 def activity_table(history: History) -> Table:

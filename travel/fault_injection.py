@@ -63,7 +63,8 @@ class _FaultyActivity(ActivityInboundInterceptor):
                 raise Unavailable(f"{info.activity_type}: connection lost before the reply.")
             case Fault.NO_REPLY:
                 await self.next.execute_activity(input)
-                await asyncio.Event().wait()
+                # Not for ever: nobody cancels this, and a Worker that stops would wait.
+                await asyncio.sleep(_seconds_to_outlive(info))
             case Fault.LATE_COMMIT:
                 await self._outlive_timeout(input, info)
             case Fault.CRASH_BEFORE_COMMIT:
@@ -73,17 +74,21 @@ class _FaultyActivity(ActivityInboundInterceptor):
                 _crash()
 
     async def _outlive_timeout(self, input: ExecuteActivityInput, info: activity.Info) -> None:
-        timeout = info.start_to_close_timeout
-        assert timeout is not None, "every Activity of this package has one"
-
         async def late() -> None:
-            await asyncio.sleep(timeout.total_seconds() + LATENESS_SECONDS)
+            await asyncio.sleep(_seconds_to_outlive(info))
             await self.next.execute_activity(input)
 
         attempt = asyncio.create_task(late())
         self._injection.send_late(attempt)
         # The SDK cancels an attempt at its timeout. The provider would not notice.
         await asyncio.shield(attempt)
+
+
+def _seconds_to_outlive(info: activity.Info) -> float:
+    """Until well after this attempt has timed out."""
+    timeout = info.start_to_close_timeout
+    assert timeout is not None, "every Activity of this package has one"
+    return timeout.total_seconds() + LATENESS_SECONDS
 
 
 def _crash() -> None:

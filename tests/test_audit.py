@@ -69,7 +69,7 @@ def test_an_empty_database_is_clean(db: Database) -> None:
 def test_a_whole_trip_is_clean(db: Database, outcome: str | None) -> None:
     book_all(db, a_trip())
     if outcome:
-        record_outcome(db, CODE, outcome)
+        record_outcome(db, a_trip(), outcome)
     assert audit(db) == Report(1, 1, [])
 
 
@@ -84,7 +84,7 @@ def test_a_trip_undone_is_clean(db: Database, outcome: str | None) -> None:
     ):
         undo(db, idempotency_key(CODE, step), CODE)
     if outcome:
-        record_outcome(db, CODE, outcome)
+        record_outcome(db, a_trip(), outcome)
     assert audit(db) == Report(1, 0, [])
 
 
@@ -92,7 +92,7 @@ def test_both_kinds_of_database_get_the_same_judgement(database: Database) -> No
     store_seed_data(database, load_seed_data())
     book_all(database, a_trip())
     assert audit(database) == Report(1, 1, [])
-    record_outcome(database, CODE, "failed")
+    record_outcome(database, a_trip(), "failed")
     assert [finding.kind for finding in findings(database)] == KINDS
 
 
@@ -115,13 +115,13 @@ def test_what_a_failed_trip_still_holds(
 ) -> None:
     book(db, a_trip(), step)
     if outcome:
-        record_outcome(db, CODE, outcome)
+        record_outcome(db, a_trip(), outcome)
     assert audit(db) == Report(1, 0, [finding])
 
 
 def test_money_kept_for_a_failed_trip(db: Database) -> None:
     book(db, a_trip(), "accept_payment")
-    record_outcome(db, CODE, "failed")
+    record_outcome(db, a_trip(), "failed")
     problem = f"$3,127.00 charged, $0.00 due {FAILED}"
     assert findings(db) == [Finding(CODE, "money", problem, amount_cents=PRICE_CENTS)]
     assert audit(db).money_kept_cents == PRICE_CENTS
@@ -130,7 +130,7 @@ def test_money_kept_for_a_failed_trip(db: Database) -> None:
 def test_a_refund_too_much_for_a_failed_trip(db: Database) -> None:
     book(db, a_trip(), "accept_payment")
     payments.refund(db, idempotency_key(CODE, "accept_payment"), CODE)
-    record_outcome(db, CODE, "failed")
+    record_outcome(db, a_trip(), "failed")
     damage(
         db,
         "INSERT INTO ledger (confirmation_code, entry, amount_cents, receipt_number) "
@@ -143,7 +143,7 @@ def test_a_refund_too_much_for_a_failed_trip(db: Database) -> None:
 
 def test_told_failed_although_everything_is_held(db: Database) -> None:
     book_all(db, a_trip())
-    record_outcome(db, CODE, "failed")
+    record_outcome(db, a_trip(), "failed")
     report = audit(db)
     assert [finding.kind for finding in report.findings] == KINDS
     assert (report.completed, report.orphans, report.money_kept_cents) == (0, 3, PRICE_CENTS)
@@ -222,7 +222,7 @@ def test_what_a_completed_trip_lacks_or_has_too_much(
     db: Database, statement: str, expected: list[Finding]
 ) -> None:
     book_all(db, a_trip())
-    record_outcome(db, CODE, "booked")
+    record_outcome(db, a_trip(), "booked")
     damage(db, statement)
     assert findings(db) == expected
 
@@ -238,7 +238,7 @@ def test_a_wrong_price(db: Database, charged_cents: int) -> None:
 
 def test_told_booked_although_nothing_is_held(db: Database) -> None:
     store(db, a_trip())
-    record_outcome(db, CODE, "booked")
+    record_outcome(db, a_trip(), "booked")
     assert findings(db) == [
         wrong("seats", 2, "missing"),
         wrong("room nights", 3, "missing"),
@@ -248,7 +248,7 @@ def test_told_booked_although_nothing_is_held(db: Database) -> None:
 
 def test_a_refund_of_a_completed_trip(db: Database) -> None:
     book_all(db, a_trip())
-    record_outcome(db, CODE, "booked")
+    record_outcome(db, a_trip(), "booked")
     payments.refund(db, idempotency_key(CODE, "accept_payment"), CODE)
     problem = "$0.00 charged, $3,127.00 due for what is held"
     assert findings(db) == [Finding(CODE, "money", problem, amount_cents=-PRICE_CENTS)]
@@ -281,7 +281,7 @@ def test_a_hold_without_a_stored_request(db: Database) -> None:
 
 def test_a_hold_of_something_that_does_not_exist_any_more(db: Database) -> None:
     book_all(db, a_trip())
-    record_outcome(db, CODE, "booked")
+    record_outcome(db, a_trip(), "booked")
     with db.engine.connect() as connection:
         connection.connection.driver_connection.execute("PRAGMA foreign_keys = OFF")
         for table in ("room_holds SET room", "car_holds SET car", "seat_holds SET flight"):
@@ -351,7 +351,7 @@ def test_the_report_as_text(db: Database) -> None:
         "$0.00 kept for trips that do not exist."
     )
     book(db, a_trip(), "book_car", "accept_payment")
-    record_outcome(db, CODE, "failed")
+    record_outcome(db, a_trip(), "failed")
     assert render(audit(db)).splitlines() == [
         "Trip                     What         Problem",
         f"TEST-1                   car days     3 car days held {FAILED}",

@@ -430,7 +430,8 @@ def test_an_unknown_airport_is_rejected_before_anything_is_stored(
 
 def test_what_the_customer_was_told_is_noted(db: Database) -> None:
     store(db, a_trip())
-    record_outcome(db, "TEST-1", "failed")
+    record_outcome(db, a_trip(), "failed")
+    record_outcome(db, a_trip(customer="Grace"), "booked")
     store(db, a_trip())
     query = select(tables.booking_requests.c.outcome)
     with db.snapshot() as connection:

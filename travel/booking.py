@@ -130,8 +130,7 @@ async def book_trips(
 
 
 async def _record(database: Database, request: TripRequest, outcome: Outcome) -> None:
-    code = request.confirmation_code
-    await asyncio.to_thread(booking_requests.record_outcome, database, code, outcome)
+    await asyncio.to_thread(booking_requests.record_outcome, database, request, outcome)
 
 
 def _summary(request: TripRequest) -> str:

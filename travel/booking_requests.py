@@ -34,9 +34,12 @@ def store(database: Database, request: TripRequest) -> None:
             raise Rejected(f"Confirmation code {code} belongs to another trip.")
 
 
-def record_outcome(database: Database, confirmation_code: str, outcome: Outcome) -> None:
+def record_outcome(database: Database, request: TripRequest, outcome: Outcome) -> None:
     """Note what the customer was told; the audit holds us to it."""
-    row = booking_requests.c.confirmation_code == confirmation_code
+    # The code may belong to another customer's trip, whose outcome is not ours to tell.
+    row = (booking_requests.c.confirmation_code == request.confirmation_code) & (
+        booking_requests.c.customer == request.customer
+    )
     with database.transaction() as connection:
         connection.execute(update(booking_requests).where(row).values(outcome=outcome))
 

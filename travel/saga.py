@@ -211,4 +211,7 @@ def _ends_workflow(error: BaseException) -> bool:
     A Worker that evicts the Workflow from its cache cancels it too. That is
     harmless: the SDK refuses every command of an evicted Workflow.
     """
-    return isinstance(error, asyncio.CancelledError) or workflow.is_failure_exception(error)
+    if isinstance(error, Exception):
+        return workflow.is_failure_exception(error)
+    # What remains (GeneratorExit, say) drops a coroutine that runs no longer.
+    return isinstance(error, asyncio.CancelledError)

@@ -62,10 +62,24 @@ class Scoreboard:
             self.rows.append(row)
         return self
 
+    def add_column(self, kind: str, cells: Mapping[str, Cell]) -> Scoreboard:
+        """Add a kind of fault to the rows of these designs; returns itself."""
+        for design, cell in cells.items():
+            found = next((row.cells for row in self.rows if row.design == design), {})
+            self.add_row(design, {**found, kind: cell})
+        return self
+
     @property
     def kinds(self) -> list[str]:
-        """The columns, in the order in which they first appear."""
-        return list(dict.fromkeys(kind for row in self.rows for kind in row.cells))
+        """The columns; one that a row adds comes after its neighbour in that row."""
+        kinds: list[str] = []
+        for row in self.rows:
+            place = 0
+            for kind in row.cells:
+                if kind not in kinds:
+                    kinds.insert(place, kind)
+                place = kinds.index(kind) + 1
+        return kinds
 
     def text(self, row: Row, kind: str) -> str:
         """What a cell says."""

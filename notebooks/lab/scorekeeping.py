@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,9 @@ class Entry:
         """The Workflow class."""
         return getattr(importlib.import_module(f"travel.workflows.{self.module}"), self.design)
 
+
+SCRIPTS = {"script": "pre_temporal", "script with rollback": "pre_temporal_with_rollback"}
+"""Rows of scripts without Temporal, and their modules in ``lab.original``."""
 
 WORKFLOWS = (
     Entry("no compensation", "without_compensation", "WithoutCompensation"),
@@ -65,21 +68,26 @@ def _cell(verdicts: Sequence[Verdict]) -> Cell:
     )
 
 
-def recorded(*, before: str = "") -> Scoreboard:
-    """The rows as recorded, up to but not including the row named ``before``."""
+def recorded(*, before: str = "", kinds: Collection[str] = KINDS) -> Scoreboard:
+    """The rows as recorded, up to but not including the row named ``before``.
+
+    ``kinds`` are the columns; notebooks 08 and 10 add some.
+    """
     board = Scoreboard()
     for row, found in json.loads(RECORD.read_text()).items():
         if row == before:
             break
-        board.add_row(row, {kind: Cell(**cell) for kind, cell in found.items()})
+        board.add_row(row, {kind: Cell(**found[kind]) for kind in kinds if kind in found})
     return board
 
 
 def record(rows: Mapping[str, Mapping[str, Cell]]) -> None:
-    """Write rows into the record, in place of those of the same name."""
+    """Write cells into the record, in place of those of the same row and kind."""
     kept = json.loads(RECORD.read_text()) if RECORD.exists() else {}
-    fresh = {row: {kind: asdict(cell) for kind, cell in c.items()} for row, c in rows.items()}
-    RECORD.write_text(json.dumps(kept | fresh, indent=1) + "\n")
+    for row, found in rows.items():
+        fresh = {kind: asdict(cell) for kind, cell in found.items()}
+        kept[row] = kept.get(row, {}) | fresh
+    RECORD.write_text(json.dumps(kept, indent=1) + "\n")
 
 
 async def _run_all() -> None:
@@ -87,6 +95,26 @@ async def _run_all() -> None:
         found = await score(entry.load())
         record({entry.row: found})
         print(entry.row, {kind: str(cell) for kind, cell in found.items()})
+    await _run_hard_ones()
+
+
+async def _run_hard_ones() -> None:
+    """The columns that need a killed process or a terminated Workflow, and the last row."""
+    # These import this module.
+    from lab.crashes import WORKER_CRASH, score_crashes
+    from lab.terminations import RECONCILED, TERMINATED, score_reconciled, score_terminated
+
+    designs = [entry.load() for entry in WORKFLOWS]
+    crashed, terminated = await score_crashes(*designs), await score_terminated(*designs)
+    for entry, crash, termination in zip(WORKFLOWS, crashed, terminated, strict=True):
+        record({entry.row: {WORKER_CRASH: crash, TERMINATED: termination}})
+        print(entry.row, crash, termination)
+    best = designs[-1]
+    (crash,) = await score_crashes(best, reconciled=True)
+    (termination,) = await score_terminated(best, reconciled=True)
+    found = await score_reconciled(best) | {WORKER_CRASH: crash, TERMINATED: termination}
+    record({RECONCILED: found})
+    print(RECONCILED, {kind: str(cell) for kind, cell in found.items()})
 
 
 if __name__ == "__main__":

@@ -1,0 +1,1 @@
+"""The booking as it was before Temporal. Nothing to copy from."""

@@ -1,0 +1,118 @@
+"""The trials that exercises choose from."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from lab.checking.judging import Judge, booked, others_first, released
+from lab.checking.trials import Trial
+from lab.scenarios import CancelAt, Scenario, script
+from travel.faults import Fault, ScriptedFault
+from travel.providers.payments import TEST_DECLINE
+
+BOOKED = "the trip is booked, whole"
+STANDS = "the trip stands"
+NEWEST_FIRST = "all that was booked is released, newest first"
+NOTHING_HELD = "nothing is held, nothing is kept"
+
+_REJECTIONS: dict[str, tuple[str, dict[str, Any]]] = {
+    "book_flight": ("no such flight", {"departure_date": "2026-01-01"}),
+    "book_hotel": ("no such room", {"room_type": "presidential"}),
+    "book_car": ("no such car", {"car_type": "limousine"}),
+    "accept_payment": ("card declined", {"confirmation_code": TEST_DECLINE}),
+}
+NO_CAR = _REJECTIONS["book_car"][1]
+
+
+def happy(*judges: Judge) -> Trial:
+    """Nothing goes wrong."""
+    return Trial(Scenario("every provider says yes", "happy"), BOOKED, (booked, *judges))
+
+
+def rejection(step: str, *judges: Judge) -> Trial:
+    """The provider of ``step`` says no."""
+    name, changes = _REJECTIONS[step]
+    should = NEWEST_FIRST if step in ("book_car", "accept_payment") else NOTHING_HELD
+    return Trial(Scenario(name, "rejection", changes), should, (released, *judges))
+
+
+def outage(step: str) -> Trial:
+    """The provider of ``step`` is down and stays down."""
+    return _failing(f"{step}: provider down", script(step, Fault.OUTAGE))
+
+
+def lost_reply(step: str) -> Trial:
+    """``step`` is done, and every reply is lost."""
+    return _failing(f"{step}: replies lost", script(step, Fault.LOST_ACKNOWLEDGEMENT))
+
+
+def blip(step: str, *judges: Judge) -> Trial:
+    """One attempt of ``step`` fails."""
+    scenario = Scenario(f"{step}: one blip", "blip", faults=(script(step, Fault.BLIP, 1),))
+    return Trial(scenario, STANDS, (*judges, booked))
+
+
+def first_reply_lost(step: str) -> Trial:
+    """``step`` is done, its first reply is lost; the second attempt tells."""
+    faults = (script(step, Fault.LOST_ACKNOWLEDGEMENT, 1),)
+    return Trial(Scenario(f"{step}: first reply lost", "lost", faults=faults), STANDS, (booked,))
+
+
+def no_reply(step: str) -> Trial:
+    """``step`` is done, and the provider never answers the first attempt."""
+    faults = (script(step, Fault.NO_REPLY, 1),)
+    return Trial(Scenario(f"{step}: no answer at all", "timeout", faults=faults), STANDS, (booked,))
+
+
+def cancel_during(step: str) -> Trial:
+    """The customer cancels while ``step`` is under way."""
+    scenario = Scenario(f"cancel during {step}", "cancel", cancels=(CancelAt(step),))
+    return Trial(scenario, "the trip is canceled and nothing is held", (released,))
+
+
+def cancel_during_undo(undo: str, times: int = 1) -> Trial:
+    """The customer cancels while an undo is under way."""
+    count = {1: "one cancel", 2: "two cancels", 3: "three cancels"}[times]
+    cancels = (CancelAt(undo, times=times),)
+    scenario = Scenario(f"{count} during {undo}", "cancel", NO_CAR, cancels=cancels)
+    return Trial(scenario, NOTHING_HELD, (released,))
+
+
+def cancel_then_again() -> Trial:
+    """A cancel request starts the compensation, another arrives during it."""
+    cancels = (CancelAt("book_car"), CancelAt("cancel_hotel"))
+    scenario = Scenario("cancel, and again while undoing", "cancel", cancels=cancels)
+    return Trial(scenario, NOTHING_HELD, (released,))
+
+
+def cancel_during_email() -> Trial:
+    """The customer cancels after the payment went through."""
+    cancels = (CancelAt("send_confirmation_email"),)
+    scenario = Scenario("cancel during the email", "cancel", cancels=cancels)
+    return Trial(scenario, STANDS, (booked,))
+
+
+def email_down() -> Trial:
+    """The email company is down."""
+    faults = (script("send_confirmation_email", Fault.OUTAGE),)
+    return Trial(Scenario("email down", "email", faults=faults), STANDS, (booked,))
+
+
+def undo_down(undo: str) -> Trial:
+    """``undo`` fails twelve times: its provider is down for a few minutes."""
+    faults = (script(undo, Fault.OUTAGE, *range(1, 13)),)
+    changes = {"confirmation_code": TEST_DECLINE}
+    scenario = Scenario(f"{undo}: down for a while", "undo down", changes, faults)
+    return Trial(scenario, NOTHING_HELD, (released,))
+
+
+def undo_down_others_first(undo: str) -> Trial:
+    """The same, and the other undos do not wait for it."""
+    trial = undo_down(undo)
+    should = "the others are released meanwhile, and in the end nothing is held"
+    return replace(trial, should=should, judges=(*trial.judges, others_first(undo)))
+
+
+def _failing(name: str, *faults: ScriptedFault) -> Trial:
+    return Trial(Scenario(name, "fault", faults=faults), NOTHING_HELD, (released,))

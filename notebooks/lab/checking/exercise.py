@@ -1,0 +1,127 @@
+"""An exercise: a task, the trials that an answer has to survive, hints and a solution."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from lab.checking.judging import unattempted
+from lab.checking.mistakes import MISTAKES
+from lab.checking.modules import PRELUDE, Answer, CellProblem, load_answer
+from lab.checking.report_card import Line, ReportCard
+from lab.checking.trials import Found, Trial, run_trials
+
+UNATTEMPTED = "not attempted yet. Write your part, run the cell, then run the check again."
+LADDER = ("the idea", "where it stands", "the shape of the line")
+
+
+@dataclass(eq=False)
+class Exercise:
+    """What the learner meets: ``check()``, ``hint()`` and ``solution()``.
+
+    ``hints`` are the idea, the place in the text and the shape of the line; ``shapes`` has
+    other shapes for single mistakes. ``solution_code`` is one correct answer, ``why`` two
+    sentences on it.
+    """
+
+    name: str
+    title: str
+    hints: tuple[str, str, str]
+    solution_code: str
+    why: str
+    skeleton: str = ""
+    shapes: Mapping[str, str] = field(default_factory=dict)
+    cell: str | None = field(default=None, repr=False)
+    last: ReportCard | None = field(default=None, repr=False)
+    _rung: int = field(default=0, repr=False)
+
+    async def check(self, answer: Any = None) -> ReportCard:
+        """Try the answer and show what was found."""
+        try:
+            card = await self.judge(answer)
+        except CellProblem as problem:
+            card = ReportCard(self.title, note=f"the cell cannot be used. {problem}")
+        if self.last is None or card.mistakes != self.last.mistakes:
+            self._rung = 0
+        self.last = card
+        return card
+
+    async def judge(self, answer: Any) -> ReportCard:
+        """What the kinds of exercise do differently."""
+        raise NotImplementedError
+
+    def hint(self) -> None:
+        """Print the next of three hints; the first names the mistake, if there was one."""
+        mistake = next(iter(self.last.mistakes), "") if self.last else ""
+        if self.last and self.last.passed:
+            print("Your answer holds; there is nothing to hint at.")
+            return
+        if mistake and self._rung == 0:
+            first = self.last.problems[0] if self.last else None
+            print(f"{MISTAKES[mistake].pitfall} ({first.tried if first else ''})")
+        print(f"Hint {self._rung + 1} of 3, {LADDER[self._rung]}: {self._hint(mistake)}")
+        self._rung = min(self._rung + 1, 2)
+
+    def solution(self) -> None:
+        """Print one correct answer, and why it is one."""
+        print(self.solution_code.strip(), "", self.why, sep="\n")
+
+    def _hint(self, mistake: str) -> str:
+        if self._rung == 0 and mistake and mistake != "other":
+            return MISTAKES[mistake].idea
+        if self._rung == 2 and mistake in self.shapes:
+            return self.shapes[mistake]
+        return self.hints[self._rung]
+
+
+@dataclass(eq=False)
+class WorkflowExercise(Exercise):
+    """The answer is a Workflow in a ``%%workflow`` cell; it is put through ``trials``."""
+
+    trials: Sequence[Trial] = ()
+    prelude: str = PRELUDE
+
+    async def judge(self, answer: Any = None) -> ReportCard:
+        """Run the cell's Workflow through all trials at once."""
+        if self.cell is None:
+            return ReportCard(self.title, note=UNATTEMPTED)
+        return await self.judge_cell(self.cell)
+
+    async def judge_cell(self, cell: str) -> ReportCard:
+        """The report card of an answer's text."""
+        loaded = load_answer(self.name, cell, self.prelude)
+        try:
+            found = await self.try_out(loaded)
+        except RuntimeError as error:
+            cause = error.__cause__ or error
+            raise CellProblem(f"The Worker refuses it: {cause}") from None
+        if any(unattempted(one) for one in found):
+            return ReportCard(self.title, note=UNATTEMPTED)
+        return ReportCard(self.title, [_judged(one) for one in found])
+
+    async def try_out(self, loaded: Answer) -> list[Found]:
+        """What is found after all trials."""
+        return await run_trials(loaded.design, self.trials)
+
+
+def _judged(found: Found) -> Line:
+    trial = found.trial
+    problem = next(filter(None, (judge(found) for judge in trial.judges)), None)
+    return Line(trial.name, trial.should, problem)
+
+
+@dataclass(eq=False)
+class ValueExercise(Exercise):
+    """The answer is a value or a plain function; ``judge_value`` compares it with a real run."""
+
+    judge_value: Callable[[Any], Any] = lambda value: []
+
+    async def judge(self, answer: Any = None) -> ReportCard:
+        """Hand the answer to ``judge_value``; None or a blank means not attempted."""
+        if answer is None or answer is ...:
+            return ReportCard(self.title, note=UNATTEMPTED)
+        try:
+            return ReportCard(self.title, await self.judge_value(answer))
+        except NotImplementedError:
+            return ReportCard(self.title, note=UNATTEMPTED)

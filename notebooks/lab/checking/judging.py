@@ -1,0 +1,300 @@
+"""Judges: is what was found what should hold? If not, which mistake looks like this?
+
+A judge gets what was found and returns the first problem, or None. It looks at the audit
+and at the Event History, never at the answer's text.
+"""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Callable, Iterator
+
+from lab.checking.trials import Found, Problem
+from lab.history import RUNNING, Step
+from travel.audit import Finding
+
+Judge = Callable[[Found], Problem | None]
+
+THINGS = {
+    "seats": ("book_flight", "the seat is"),
+    "room nights": ("book_hotel", "the room is"),
+    "car days": ("book_car", "the car is"),
+    "policies": ("insure_trip", "the policy is"),
+}
+PAYMENT = "accept_payment"
+EMAIL = "send_confirmation_email"
+
+
+def booked(found: Found) -> Problem | None:
+    """The trip stands, whole; nothing was undone."""
+    return _first(_sound(found), _not_booked(found), _undone(found), _unwhole(found))
+
+
+def released(found: Found) -> Problem | None:
+    """The trip failed or was canceled, with nothing left and the first failure as the reason."""
+    return _first(
+        _sound(found),
+        _dropped(found),
+        _needless(found),
+        _order(found),
+        _believed_booked(found),
+        _left(found),
+        _masked(found),
+    )
+
+
+def nothing_left(found: Found) -> Problem | None:
+    """Booked and whole, or failed and released: either is right."""
+    return booked(found) if found.status == "completed" else released(found)
+
+
+def rejection_asked_once(found: Found) -> Problem | None:
+    """Whoever said no was not asked again."""
+    for step in found.history.steps:
+        if step.failure == "Rejected" and step.attempts > 1:
+            return Problem(
+                "rejection retried", f"{step.activity} was rejected and tried {step.attempts} times"
+            )
+    return None
+
+
+def others_first(stuck: str) -> Judge:
+    """While the undo ``stuck`` was failing, the other undos went on."""
+
+    def judge(found: Found) -> Problem | None:
+        done = _completed_at(found, stuck)
+        for other in found.undo_of.values():
+            freed = _completed_at(found, other)
+            if other != stuck and freed is not None and done is not None and freed > done:
+                return Problem("blocked", f"{other} had to wait until {stuck} succeeded")
+        return None
+
+    return judge
+
+
+def at_once(*activities: str) -> Judge:
+    """These Activities were scheduled before any of them had come back."""
+
+    def judge(found: Found) -> Problem | None:
+        began = [step.scheduled for name in activities for step in found.steps(name)]
+        ended = [step.closed for name in activities for step in found.steps(name) if step.closed]
+        if began and ended and max(began) > min(ended):
+            return Problem("not parallel", "the next booking began when the one before had ended")
+        return None
+
+    return judge
+
+
+def replays(found: Found) -> Problem | None:
+    """A replay of the Event History decides the same again."""
+    if found.replay:
+        return Problem("not deterministic", "a replay of the Event History decides otherwise")
+    return None
+
+
+def retried_blip(step: str) -> Judge:
+    """The trip stands although one attempt of ``step`` failed."""
+
+    def judge(found: Found) -> Problem | None:
+        if found.status != "completed" and not _bug(found):
+            return Problem("blip not retried", f"one failed attempt of {step} ended the trip")
+        return None
+
+    return judge
+
+
+def unattempted(found: Found) -> bool:
+    """Whether the blank of the exercise is still blank."""
+    return found.failure_type == "NotImplementedError"
+
+
+# --- what may be wrong ----------------------------------------------------------
+
+
+def _first(*problems: Iterator[Problem]) -> Problem | None:
+    return next((problem for group in problems for problem in group), None)
+
+
+def _bug(found: Found) -> bool:
+    error = getattr(builtins, found.failure_type or " ", None)
+    own = isinstance(error, type) and issubclass(error, Exception)
+    return own or found.failure_type == "RestrictedWorkflowAccessError"
+
+
+def _sound(found: Found) -> Iterator[Problem]:
+    if found.failure_type == "RestrictedWorkflowAccessError":
+        what = found.history.reason.split(" from inside")[0].replace(".__call__", "")
+        yield Problem("not deterministic", f"the sandbox stopped the Workflow: {what}")
+    elif _bug(found):
+        yield Problem("bug", f"{found.failure_type}: {found.history.reason}")
+    elif found.status == "stuck":
+        waiting = [step for step in found.history.steps if step.outcome == RUNNING]
+        names = ", ".join(sorted({step.activity for step in waiting})) or "nothing that we can see"
+        yield Problem("never ended", f"the trip did not come to an end; it waits for {names}")
+    elif unstored := [f for f in found.findings if f.problem.endswith("without a stored request")]:
+        yield Problem("not stored", f"{unstored[0].problem}: nobody wrote the trip down")
+
+
+def _not_booked(found: Found) -> Iterator[Problem]:
+    if found.status == "completed":
+        return
+    undone = bool(found.history.compensations)
+    if found.blamed == EMAIL and (undone or found.findings):
+        how = "undid a paid trip" if undone else "failed a paid trip"
+        yield Problem("email compensated", f"the missing email {how}")
+    elif undone:
+        yield Problem("undone after success", f"{found.history.compensations[0]} ran")
+    else:
+        yield Problem("incomplete", f"the Workflow {found.status}: {found.history.reason}")
+
+
+def _undone(found: Found) -> Iterator[Problem]:
+    if found.history.compensations:
+        undo = found.history.compensations[0]
+        email = found.step(EMAIL)
+        mistake = "undone after success"
+        if email is not None and email.outcome != "completed":
+            mistake = "email compensated"
+        yield Problem(mistake, f"{undo} ran although the trip was to stand")
+
+
+def _unwhole(found: Found) -> Iterator[Problem]:
+    if found.findings:
+        yield Problem("incomplete", found.findings[0].problem)
+
+
+def _dropped(found: Found) -> Iterator[Problem]:
+    if found.never_awaited and found.findings:
+        yield Problem(
+            "not awaited",
+            f"{_held(found, found.findings[0])}; {found.never_awaited[0]}(…) was called and "
+            "never awaited, so nothing happened",
+        )
+
+
+def _needless(found: Found) -> Iterator[Problem]:
+    for step, undo in found.undo_of.items():
+        if found.steps(undo) and not found.steps(step):
+            yield Problem("everything", f"{undo} ran, but {step} never did")
+
+
+def _order(found: Found) -> Iterator[Problem]:
+    """Newest first. Steps that were under way together have no order."""
+    begun = {
+        undo: (found.steps(step)[0], found.steps(undo)[0])
+        for step, undo in found.undo_of.items()
+        if found.steps(step) and found.steps(undo)
+    }
+    for older, (step, undo) in begun.items():
+        for newer, (later_step, later_undo) in begun.items():
+            one_after_the_other = step.closed is not None and step.closed <= later_step.scheduled
+            if one_after_the_other and _place(found, undo) < _place(found, later_undo):
+                yield Problem("wrong order", f"{older} ran before {newer}")
+
+
+def _place(found: Found, step: Step) -> int:
+    return next(index for index, other in enumerate(found.history.steps) if other is step)
+
+
+def _left(found: Found) -> Iterator[Problem]:
+    for finding in sorted(found.findings, key=lambda finding: _rank(finding)):
+        step_name = THINGS[finding.kind][0] if finding.kind in THINGS else PAYMENT
+        mistake, why = _why_left(found, step_name)
+        yield Problem(mistake, f"{_held(found, finding)}: {why}")
+
+
+def _rank(finding: Finding) -> int:
+    return [*THINGS, "money"].index(finding.kind)
+
+
+def _held(found: Found, finding: Finding) -> str:
+    if finding.kind in THINGS:
+        return f"{THINGS[finding.kind][1]} still held"
+    return f"${finding.amount_cents / 100:,.2f} kept"
+
+
+def _why_left(found: Found, step_name: str) -> tuple[str, str]:
+    """The mistake that leaves the outcome of this step behind, and the evidence."""
+    undo_name = found.undo_of[step_name]
+    undo, step = found.step(undo_name), found.step(step_name)
+    if undo is not None and undo.outcome in ("failed", "timed out"):
+        return "gave up", f"{undo_name} gave up after {undo.attempts} attempts"
+    if undo is not None and undo.outcome != "completed":
+        return _abandoned(found, undo_name)
+    if undo is not None:
+        if _siblings_were_open(found, step_name):
+            return "siblings lost", f"{step_name} went on after {undo_name} had run"
+        return "other", f"{undo_name} ran before {step_name} was done"
+    return _never_undone(found, step_name, undo_name, step)
+
+
+def _abandoned(found: Found, undo: str) -> tuple[str, str]:
+    if found.history.cancel_requested:
+        return "one shield", f"the Workflow closed while {undo} was running, after a cancel request"
+    return "not awaited", f"the Workflow closed before {undo} was done; nobody waited for it"
+
+
+def _never_undone(found: Found, name: str, undo: str, step: Step | None) -> tuple[str, str]:
+    never = f"{undo} never ran"
+    if step is None:
+        return "other", never
+    if any(_step_failed(found, other) for other in found.history.compensations):
+        failed = next(o for o in found.history.compensations if _step_failed(found, o))
+        return "gave up", f"{failed} failed, and {never}"
+    if _siblings_were_open(found, name):
+        return "siblings lost", f"{name} was still under way when another step failed, and {never}"
+    canceled = bool(found.history.cancel_requested)
+    if canceled and not found.history.compensations:
+        return "cancel missed", f"the cancel request ended the Workflow, and {never}"
+    if canceled and step.outcome == "completed":
+        return "one shield", f"a cancel request ended the compensation, and {never}"
+    if step.outcome != "completed":
+        how = {"failed": "failed after committing", "timed out": "timed out after committing"}
+        ended = how.get(step.outcome, "was done although the Workflow stopped waiting for it")
+        mistake = "registered late"
+        if name == PAYMENT and found.history.compensations:
+            mistake = "refund forgotten"
+        return mistake, f"{name} {ended}, and {never}"
+    return ("refund forgotten" if name == PAYMENT else "undo forgotten"), never
+
+
+def _step_failed(found: Found, undo: str) -> bool:
+    step = found.step(undo)
+    return step is not None and step.outcome in ("failed", "timed out")
+
+
+def _siblings_were_open(found: Found, name: str) -> bool:
+    """Whether this step was still under way when another one failed for good."""
+    step = found.steps(name)[0]
+    for other in found.history.steps:
+        failed = other.role == "step" and other.outcome in ("failed", "timed out")
+        if other is step or not failed or other.closed is None:
+            continue
+        if step.scheduled < other.closed and (step.closed is None or step.closed > other.closed):
+            return True
+    return False
+
+
+def _believed_booked(found: Found) -> Iterator[Problem]:
+    if found.status == "completed":
+        canceled = bool(found.history.cancel_requested)
+        mistake = "cancel swallowed" if canceled else "error swallowed"
+        undone = found.history.compensations
+        fact = "it was undone" if undone else "nothing was undone"
+        yield Problem(mistake, f"{fact}, and the Workflow says completed")
+
+
+def _masked(found: Found) -> Iterator[Problem]:
+    if found.blamed in found.undo_of.values():
+        yield Problem("cause hidden", f"the caller is told that {found.blamed} failed")
+        return
+    failed = found.history.failed_step
+    if failed is None or found.status != "failed" or found.history.cancel_requested:
+        return
+    if failed.message and failed.message not in found.history.reason:
+        yield Problem("cause hidden", f"the caller is told: {found.history.reason}")
+
+
+def _completed_at(found: Found, undo: str) -> float | None:
+    closed = [step.closed for step in found.steps(undo) if step.outcome == "completed"]
+    return closed[-1] if closed else None

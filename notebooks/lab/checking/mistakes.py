@@ -1,0 +1,136 @@
+"""The mistakes that a check can tell apart, and what to say about each.
+
+``pitfall`` is its name; ``idea`` is the first hint, a question rather than an answer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A way to be wrong that has a name."""
+
+    pitfall: str
+    idea: str
+
+
+MISTAKES = {
+    "bug": Mistake(
+        "An error in the Workflow's own code",
+        "The Workflow stopped on an error of its own. Read the message: it names what is missing.",
+    ),
+    "not deterministic": Mistake(
+        "Chance or the clock in a Workflow",
+        "A Workflow is replayed from its Event History and must decide the same again. What do "
+        "random and datetime.now answer the second time?",
+    ),
+    "never ended": Mistake(
+        "Waiting without end",
+        "Somebody waits for an answer that will not come. Who gives up, and when?",
+    ),
+    "not stored": Mistake(
+        "Forgetting to store the booking request",
+        "A provider holds something for a trip that nobody has written down. What has to be "
+        "known before the first provider is called?",
+    ),
+    "incomplete": Mistake(
+        "A trip that is not whole",
+        "Compare what the customer asked for with what was booked and charged.",
+    ),
+    "wrong order": Mistake(
+        "Wrong compensation order",
+        "Each step builds on those before it. Which step can be taken back without pulling the "
+        "ground from under another?",
+    ),
+    "everything": Mistake(
+        "Missing state tracking: compensating everything",
+        "How does your code know, when the error arrives, which steps had been started?",
+    ),
+    "not awaited": Mistake(
+        "Not awaiting compensations",
+        "Did you forget to await? When the Workflow ends, whatever it did not wait for is dropped.",
+    ),
+    "undo forgotten": Mistake(
+        "A step without its compensation",
+        "Every step that takes something needs the step that gives it back. Which one has none?",
+    ),
+    "refund forgotten": Mistake(
+        "The refund forgotten",
+        "The payment is a step like the others: its error does not say that the card was not "
+        "charged. Who gives the money back?",
+    ),
+    "registered late": Mistake(
+        "Registering the undo after its step succeeded",
+        "A step can be done although its reply never arrives. At which moment is the undo first "
+        "needed?",
+    ),
+    "cancel missed": Mistake(
+        "Catching only ActivityError",
+        "A cancel request arrives as asyncio.CancelledError, which is no Exception. Does your "
+        "handler see it?",
+    ),
+    "cancel swallowed": Mistake(
+        "Swallowing the cancellation",
+        "The customer asked to cancel. What does the caller learn when your handler has run?",
+    ),
+    "error swallowed": Mistake(
+        "Swallowing the error",
+        "The trip was undone, and the Workflow reports success. What will the customer believe?",
+    ),
+    "one shield": Mistake(
+        "One bare asyncio.shield",
+        "A shield protects what runs behind it, not the one who waits in front of it. What "
+        "happens to your await when a second cancel request arrives?",
+    ),
+    "gave up": Mistake(
+        "An undo that gives up",
+        "The provider was down longer than your undo was willing to try. What does the customer "
+        "lose if you stop, and what do you lose if you go on?",
+    ),
+    "blocked": Mistake(
+        "A stuck undo that blocks the rest",
+        "One provider is down. Why should the others' reservations wait for it?",
+    ),
+    "cause hidden": Mistake(
+        "The undo's error raised instead of the cause",
+        "Two things failed: a step, and later an undo. Which of the two does the customer need "
+        "to hear about?",
+    ),
+    "email compensated": Mistake(
+        "Compensating auxiliary failures",
+        "The customer has paid and everything is booked. Is a missing email worth the trip?",
+    ),
+    "undone after success": Mistake(
+        "Undoing a trip that stands",
+        "Nothing had failed, or the payment had gone through. Why is anything undone?",
+    ),
+    "rejection retried": Mistake(
+        "Retrying a rejection",
+        "The provider said no. What would change if you asked again?",
+    ),
+    "blip not retried": Mistake(
+        "Compensating for a blip",
+        "One attempt failed, the next would have succeeded. Is that worth a cancelled trip?",
+    ),
+    "not parallel": Mistake(
+        "One after the other",
+        "Flight, hotel and car do not need each other. When could the second be started?",
+    ),
+    "siblings lost": Mistake(
+        "Losing the siblings",
+        "When one booking fails, the others are still under way. Who waits for them, and who "
+        "undoes what they do after that?",
+    ),
+    "replay": Mistake(
+        "Changing code under running trips",
+        "A trip that started before your change is replayed by your new code. Which steps does "
+        "its Event History expect?",
+    ),
+    "no change": Mistake(
+        "The change does not arrive",
+        "Trips that start from now on should go the new way. Which way did this one go?",
+    ),
+    "other": Mistake("Something else", "Read the line of the report card again."),
+}

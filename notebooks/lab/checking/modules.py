@@ -1,0 +1,116 @@
+"""A cell becomes a module in ``notebooks/.exercises``, where the sandbox can load it.
+
+A Workflow class of ``__main__`` cannot run in the sandbox. Each version of a cell gets
+a file of its own, named after its content, so no cache can mistake one for another.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import inspect
+import os
+import sys
+import tempfile
+import traceback
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+FOLDER = Path(__file__).resolve().parents[2] / ".exercises"
+
+PRELUDE = """\
+import asyncio
+from contextlib import AsyncExitStack
+from datetime import timedelta
+from functools import partial
+
+from temporalio import workflow
+from temporalio.common import RetryPolicy
+from temporalio.exceptions import ActivityError, ApplicationError, FailureError
+
+with workflow.unsafe.imports_passed_through():
+    from travel.activities import Activities
+    from travel.errors import InvalidInput
+    from travel.models import Cancellation, ConfirmationEmail, PaymentRequest, TripRequest
+
+from travel.saga import Saga, uninterrupted
+from travel.workflows.calls import ATTEMPT_TIMEOUT, REJECTIONS, STEP_RETRIES
+from travel.workflows.calls import UNDO_RETRIES, UNDO_TURN, call, call_once, call_undo
+"""
+"""What every exercise's cell may use without importing it."""
+
+
+class CellProblem(Exception):
+    """The cell cannot be used; the message says why, in one or two lines."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A learner's module and the Workflow in it."""
+
+    module: ModuleType
+    design: Any
+
+
+def load_answer(name: str, cell: str, prelude: str = PRELUDE) -> Answer:
+    """Write the cell to a file, import it and find its Workflow; ``CellProblem`` if that fails."""
+    module = load_module(name, cell, prelude)
+    return Answer(module, _workflow_of(module))
+
+
+def load_module(name: str, cell: str, prelude: str = "") -> ModuleType:
+    """Write the cell to a file and import it."""
+    _check_syntax(cell)
+    source = f"{prelude}\n{cell}\n"
+    module_name = f"{name}_{hashlib.sha256(source.encode()).hexdigest()[:10]}"
+    path = Path(_kernel_folder().name, f"{module_name}.py")
+    if module_name in sys.modules:
+        return sys.modules[module_name]
+    path.write_text(source, encoding="utf-8")
+    importlib.invalidate_caches()
+    try:
+        return importlib.import_module(module_name)
+    except Exception as error:
+        raise CellProblem(_import_problem(error, str(path), prelude)) from None
+
+
+def _check_syntax(cell: str) -> None:
+    try:
+        compile(cell, "cell", "exec")
+    except SyntaxError as error:
+        line = (error.text or "").strip()
+        raise CellProblem(f"Line {error.lineno} is not Python ({error.msg}): {line}") from None
+
+
+def _import_problem(error: Exception, path: str, prelude: str) -> str:
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if path in frame[0]]
+    line = f"Line {frames[-1].lineno - prelude.count(chr(10)) - 1}: " if frames else ""
+    return f"{line}{type(error).__name__}: {error}"
+
+
+def _workflow_of(module: ModuleType) -> Any:
+    own = [
+        value
+        for value in vars(module).values()
+        if inspect.isclass(value)
+        and value.__module__ == module.__name__
+        and "__temporal_workflow_definition" in vars(value)
+    ]
+    leaves = [one for one in own if not any(issubclass(o, one) and o is not one for o in own)]
+    if not leaves:
+        raise CellProblem("There is no class with @workflow.defn in the cell.")
+    return leaves[-1]
+
+
+@cache
+def _kernel_folder() -> tempfile.TemporaryDirectory[str]:
+    """This process's folder, removed at its end; two kernels are not in each other's way."""
+    FOLDER.mkdir(exist_ok=True)
+    folder = tempfile.TemporaryDirectory(
+        prefix=f"kernel-{os.getpid()}-", dir=FOLDER, ignore_cleanup_errors=True
+    )
+    sys.path.insert(0, folder.name)
+    return folder

@@ -1,0 +1,238 @@
+"""Put a Workflow through trials, all at once, and collect what can be seen afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from temporalio.api.failure.v1 import Failure
+from temporalio.api.history.v1 import HistoryEvent
+from temporalio.client import WorkflowHistory
+from temporalio.worker import Replayer
+
+from lab.background import background
+from lab.history import History, Step
+from lab.scenarios import UNDO_OF, CancelAt, Scenario, request_for
+from lab.system import EXERCISES, System, Trip, start
+from travel.audit import Finding
+from travel.database import Database
+from travel.models import TripRequest
+
+PATIENCE_SECONDS = 12.0
+"""Real time after which a trip counts as one that never ends."""
+
+SLOWNESS_SECONDS = 0.8
+
+_numbers = itertools.count(1)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something that should hold and does not: the mistake it looks like, and what was found."""
+
+    mistake: str
+    found: str
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A scenario, and what should hold after it.
+
+    ``judges`` look at what was found, one after the other; the first to object decides.
+    The first attempt of each Activity in ``slow`` takes a while before it is carried out.
+    ``replayed`` asks for a replay of the Event History afterwards.
+    """
+
+    scenario: Scenario
+    should: str
+    judges: tuple[Callable[[Found], Problem | None], ...]
+    slow: tuple[str, ...] = ()
+    replayed: bool = False
+
+    @property
+    def name(self) -> str:
+        """The scenario's."""
+        return self.scenario.name
+
+
+@dataclass(frozen=True)
+class Found:
+    """What the audit and the Event History say after a trial.
+
+    ``failure`` is the Workflow's own failure; ``never_awaited`` the coroutines that
+    Python saw dropped; ``replay`` what a replay of the Event History complained about.
+    """
+
+    trial: Trial
+    request: TripRequest
+    status: str
+    history: History
+    findings: list[Finding]
+    failure: Failure
+    never_awaited: list[str] = field(default_factory=list)
+    replay: str = ""
+    database: Database | None = None
+    undo_of: Mapping[str, str] = field(default_factory=lambda: UNDO_OF)
+
+    def steps(self, activity: str) -> list[Step]:
+        """Every time the Workflow scheduled that Activity."""
+        return [step for step in self.history.steps if step.activity == activity]
+
+    def step(self, activity: str) -> Step | None:
+        """The last time it did."""
+        return next(reversed(self.steps(activity)), None)
+
+    @property
+    def failure_type(self) -> str:
+        """The Python type of the error that ended the Workflow, if an error of its own did."""
+        return self.failure.application_failure_info.type
+
+    @property
+    def blamed(self) -> str:
+        """The Activity whose error ended the Workflow, if one did."""
+        return self.failure.activity_failure_info.activity_type.name
+
+
+async def run_trials(
+    design: Any,
+    trials: Sequence[Trial],
+    *,
+    patience_seconds: float = PATIENCE_SECONDS,
+    further_activities: Any = None,
+    further_findings: Callable[[Database], list[Finding]] = lambda database: [],
+    undo_of: Mapping[str, str] = UNDO_OF,
+) -> list[Found]:
+    """Book one trip for each trial, all at once; what was found, in the order of the trials."""
+    number = next(_numbers)
+    with _dropped_coroutines(design.__module__) as dropped:
+        system = await start(
+            designs=[design],
+            namespace=EXERCISES,
+            queue=f"exercise-{number}",
+            further_activities=further_activities,
+            workflow_failure_exception_types=[Exception],
+        )
+        try:
+            found = await _run(system, design, trials, number, patience_seconds)
+            findings = [*system.audit().findings, *further_findings(system.database)]
+            return [
+                replace(await _read(trip, trial, findings, design, dropped), undo_of=undo_of)
+                for trial, trip in found
+            ]
+        finally:
+            await system.close()
+
+
+async def _run(
+    system: System, design: Any, trials: Sequence[Trial], number: int, patience_seconds: float
+) -> list[tuple[Trial, Trip]]:
+    pairs = [(trial, _request(trial, place, number)) for place, trial in enumerate(trials, 1)]
+    system.faults = [
+        replace(fault, confirmation_code=request.confirmation_code)
+        for trial, request in pairs
+        for fault in trial.scenario.faults
+    ]
+    for trial, request in pairs:
+        _prepare(system, trial, request)
+    trips = await asyncio.gather(
+        *[_book(system, design, request, patience_seconds) for _, request in pairs]
+    )
+    if any(trial.slow for trial, _ in pairs):
+        await asyncio.sleep(SLOWNESS_SECONDS + 0.2)  # what was under way may still commit
+    await system.settled()
+    return [(trial, trip) for (trial, _), trip in zip(pairs, trips, strict=True)]
+
+
+def _request(trial: Trial, place: int, number: int) -> TripRequest:
+    request = request_for(place, trial.scenario.changes)
+    return replace(request, confirmation_code=f"{request.confirmation_code}-{number}")
+
+
+def _prepare(system: System, trial: Trial, request: TripRequest) -> None:
+    for cancel in trial.scenario.cancels:
+        system.at(request, cancel.step, _send(cancel), cancel.attempt)
+    for step in trial.slow:
+        system.at(request, step, lambda handle: asyncio.sleep(SLOWNESS_SECONDS))
+
+
+def _send(cancel: CancelAt) -> Callable[[Any], Any]:
+    async def send(handle: Any) -> None:
+        for _ in range(cancel.times):
+            await handle.cancel()
+
+    return send
+
+
+async def _book(system: System, design: Any, request: TripRequest, patience_seconds: float) -> Trip:
+    trip = await system.begin(request, design)
+    try:
+        return await trip.end(patience_seconds)
+    except TimeoutError:
+        return trip
+
+
+async def _read(
+    trip: Trip, trial: Trial, findings: list[Finding], design: Any, dropped: list[str]
+) -> Found:
+    history = await trip.history()
+    raw = await background().run(trip.handle.fetch_history())
+    status = history.status
+    if trip.result is None:
+        await trip.terminate("it did not end")
+        status = "stuck"
+    code = trip.request.confirmation_code
+    return Found(
+        trial=trial,
+        request=trip.request,
+        status=status,
+        history=history,
+        findings=[finding for finding in findings if finding.confirmation_code == code],
+        failure=_failure(raw.events[-1]),
+        never_awaited=dropped,
+        replay=await background().run(_replay(raw, design)) if trial.replayed else "",
+        database=trip.system.database,
+    )
+
+
+def _failure(last: HistoryEvent) -> Failure:
+    return last.workflow_execution_failed_event_attributes.failure
+
+
+async def _replay(history: WorkflowHistory, design: Any) -> str:
+    replayer = Replayer(workflows=[design], workflow_failure_exception_types=[Exception])
+    result = await replayer.replay_workflow(history, raise_on_replay_failure=False)
+    return str(result.replay_failure or "")
+
+
+@contextmanager
+def _dropped_coroutines(module: str) -> Iterator[list[str]]:
+    """Names of coroutines that this module made and did not await, as Python warns of them."""
+    dropped: list[str] = []
+    _listeners[module] = dropped
+    before = warnings.showwarning
+    warnings.showwarning = _listen
+    try:
+        yield dropped
+    finally:
+        _listeners.pop(module, None)
+        if not _listeners:
+            warnings.showwarning = before if before is not _listen else _PRINT
+
+
+_listeners: dict[str, list[str]] = {}
+_PRINT = warnings.showwarning
+
+
+def _listen(message: Any, category: type, filename: str, *rest: Any, **named: Any) -> None:
+    text = str(message)
+    for module, dropped in _listeners.items():
+        if module in filename and "was never awaited" in text:
+            dropped.append(text.split("'")[1])
+            return
+    if "was never awaited" not in text:
+        _PRINT(message, category, filename, *rest, **named)

@@ -1,0 +1,112 @@
+"""The checks, checked: every correct answer passes, every wrong one is told its mistake."""
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+from exercise_answers import ANSWERS, CORRECT, UNTOUCHED
+from lab.checking.exercise import WorkflowExercise
+from lab.checking.mistakes import MISTAKES
+from lab.checking.report_card import ReportCard
+from lab.exercises import ALL
+
+AT_ONCE = 4
+
+CASES = [(name, answer) for name, answers in ANSWERS.items() for answer in answers]
+
+
+@dataclass
+class Table:
+    """Checks against answers, printed at the end."""
+
+    rows: dict[tuple[str, str], str]
+
+
+@pytest.fixture(scope="module")
+def cards(request: pytest.FixtureRequest) -> dict[tuple[str, str], ReportCard]:
+    """The report card of every answer that is asked for, a few at once on one server."""
+    wanted = [
+        item.callspec.params["case"]
+        for item in request.session.items
+        if getattr(item, "callspec", None) and "case" in item.callspec.params
+    ]
+
+    async def all_of_them() -> dict[tuple[str, str], ReportCard]:
+        slots = asyncio.Semaphore(AT_ONCE)
+
+        async def one(exercise: str, answer: str) -> ReportCard:
+            async with slots:
+                return await card_of(exercise, ANSWERS[exercise][answer].given)
+
+        return dict(zip(wanted, await asyncio.gather(*[one(*case) for case in wanted])))  # noqa: B905
+
+    return asyncio.run(all_of_them())
+
+
+async def card_of(name: str, given: object) -> ReportCard:
+    exercise = ALL[name]
+    if isinstance(exercise, WorkflowExercise):
+        return await exercise.judge_cell(str(given))
+    return await exercise.judge(given)
+
+
+@pytest.fixture(scope="module")
+def table() -> Iterator[Table]:
+    yield Table({})
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: ": ".join(case))
+def test_check(
+    case: tuple[str, str], cards: dict[tuple[str, str], ReportCard], table: Table
+) -> None:
+    card, expected = cards[case], ANSWERS[case[0]][case[1]].verdict
+    if expected == UNTOUCHED:
+        found = "not attempted" if not card.lines and "not attempted" in card.note else "?"
+    else:
+        found = CORRECT if card.passed else ", ".join(card.mistakes)
+    table.rows[case] = found
+    assert expected == UNTOUCHED or card.lines, card
+    if expected in (CORRECT, UNTOUCHED):
+        assert found == expected, card
+    else:
+        assert card.mistakes[:1] == [expected], card
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_every_exercise_has_its_answers(name: str) -> None:
+    """Untouched, the reference, at least two other correct ones, and wrong ones."""
+    verdicts = [answer.verdict for answer in ANSWERS[name].values()]
+    assert verdicts.count(UNTOUCHED) == 1
+    assert verdicts.count(CORRECT) >= 3
+    assert set(verdicts) - {UNTOUCHED, CORRECT}
+    assert set(verdicts) - {UNTOUCHED, CORRECT} <= set(MISTAKES)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_hints_climb_and_do_not_give_the_answer(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    exercise = ALL[name]
+    exercise.last, exercise._rung = None, 0
+    for _ in range(4):
+        exercise.hint()
+    said = capsys.readouterr().out.splitlines()
+    assert [line.split(",")[0] for line in said] == [
+        "Hint 1 of 3",
+        "Hint 2 of 3",
+        "Hint 3 of 3",
+        "Hint 3 of 3",
+    ]
+    solution = {line.strip() for line in exercise.solution_code.splitlines() if len(line) > 30}
+    assert not any(line in text for line in solution for text in said)
+    exercise.solution()
+    assert exercise.why in capsys.readouterr().out
+
+
+def test_table_of_checks_against_answers(table: Table, capsys: pytest.CaptureFixture[str]) -> None:
+    """Not a test: prints what each check said to each answer."""
+    with capsys.disabled():
+        print("\n\nchecks against answers")
+        for (exercise, answer), found in table.rows.items():
+            print(f"  {exercise:<22} {answer:<34} {found}")

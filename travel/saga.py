@@ -135,7 +135,8 @@ class Saga:
             return
         await uninterrupted(self._compensate())
         if cause is not error:
-            raise cause
+            # "from" its own cause: the group is not what it came from.
+            raise cause from cause.__cause__
 
     def _definitely_rejected(self, error: FailureError) -> bool:
         wrapped = isinstance(error, (ActivityError, ChildWorkflowError))

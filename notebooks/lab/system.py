@@ -232,7 +232,7 @@ async def start(
     pause of an hour passes at once, wherever nothing but the pause is going on.
     Systems that share a ``namespace`` each need a ``queue`` of their own.
     ``further_activities`` is called with the database and returns more Activities.
-    The remaining options go to the Worker.
+    The remaining options go to the Worker; ``workflows`` replaces all that it knows.
     """
     system = await background().run(
         _start(designs, virtual_clock, namespace, queue, worker_options)
@@ -261,6 +261,7 @@ async def _start(
     switch, triggers = SwitchableFaults(), Triggers()
     injection = FaultInjection(switch)
     known = [*WORKFLOWS, *(design for design in designs if design not in WORKFLOWS)]
+    known = options.pop("workflows", known)
     worker = running_worker(
         client,
         database,

@@ -247,6 +247,8 @@ def _arguments(
     return [
         *("server", "start-dev", "--ip", LOOPBACK, "--port", str(port), *ui, *database),
         *("--dynamic-config-value", "frontend.WorkflowTimeSkippingEnabled=true"),
+        # Timers look this far ahead. At the default of 1 s each retry on a virtual clock takes 1 s.
+        *("--dynamic-config-value", 'history.timerProcessorMaxTimeShift="10ms"'),
         *("--search-attribute", "TripStatus=Keyword"),
         *(word for name in namespaces for word in ("--namespace", name)),
         *("--ui-disable-news-fetch", "--log-level", "never"),

@@ -1,0 +1,78 @@
+"""The form of the notebooks; nbval checks what they print."""
+
+from __future__ import annotations
+
+import json
+import re
+import statistics
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("[0-9]*.ipynb"))
+MAX_CELLS = 40
+MAX_LINES = 30
+MEDIAN_LINES = 10
+SLIDE_TYPES = {"slide", "subslide", "fragment", "skip", "notes", "-"}
+CODE = re.compile(r"```.*?```|`[^`\n]*`", re.DOTALL)
+
+
+@pytest.fixture(params=NOTEBOOKS, ids=lambda path: path.stem)
+def cells(request: pytest.FixtureRequest) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(request.param.read_text(encoding="utf-8"))["cells"]
+    return [{**cell, "source": "".join(cell["source"])} for cell in found]
+
+
+def of_type(cells: list[dict[str, Any]], cell_type: str) -> list[dict[str, Any]]:
+    return [cell for cell in cells if cell["cell_type"] == cell_type]
+
+
+def test_the_course_is_whole() -> None:
+    assert [path.name[:2] for path in NOTEBOOKS] == [f"{number:02}" for number in range(12)]
+
+
+def test_short_enough_to_follow(cells: list[dict[str, Any]]) -> None:
+    lines = [len(cell["source"].splitlines()) for cell in of_type(cells, "code")]
+    assert len(cells) <= MAX_CELLS
+    assert max(lines) <= MAX_LINES
+    assert statistics.median(lines) <= MEDIAN_LINES
+
+
+def test_outputs_are_of_one_run_from_top_to_bottom(cells: list[dict[str, Any]]) -> None:
+    counts = [cell["execution_count"] for cell in of_type(cells, "code") if cell["source"]]
+    assert counts == list(range(1, len(counts) + 1))
+
+
+def test_every_cell_has_its_place_on_the_slides(cells: list[dict[str, Any]]) -> None:
+    assert {cell["metadata"]["slideshow"]["slide_type"] for cell in cells} <= SLIDE_TYPES
+    assert any(cell["metadata"]["slideshow"]["slide_type"] == "notes" for cell in cells)
+
+
+def test_no_dollar_starts_mathematics(cells: list[dict[str, Any]]) -> None:
+    for cell in of_type(cells, "markdown"):
+        assert not re.search(r"(?<!\\)\$", CODE.sub("", cell["source"])), cell["source"]
+
+
+def test_every_picture_has_a_text(cells: list[dict[str, Any]]) -> None:
+    for cell in of_type(cells, "markdown"):
+        assert "![](" not in cell["source"]
+    for cell in of_type(cells, "code"):
+        for output in cell["outputs"]:
+            data = output.get("data", {})
+            if "image/png" in data:
+                assert not "".join(data["text/plain"]).startswith("<Figure")
+
+
+def test_nothing_went_wrong_that_was_not_meant_to(cells: list[dict[str, Any]]) -> None:
+    for cell in of_type(cells, "code"):
+        for output in cell["outputs"]:
+            assert output["output_type"] != "error"
+            assert output.get("name") != "stderr"
+
+
+def test_imports_need_no_path(cells: list[dict[str, Any]]) -> None:
+    sources = [cell["source"] for cell in of_type(cells, "code")]
+    assert not any("sys.path" in source for source in sources)
+    first = next(line for line in sources[0].splitlines() if "import" in line)
+    assert re.match(r"(from|import) lab\b", first), first

@@ -24,7 +24,7 @@ from tqdm import tqdm
 from travel.audit import audit, render
 from travel.booking import TripResult, book_trips
 from travel.connection import connect, external_server_configured
-from travel.console import printable, result_lines, symbols_for, trip_line
+from travel.console import leave, printable, result_lines, symbols_for, trip_line
 from travel.database import URL_VARIABLE, Database, open_database
 from travel.errors import InvalidInput
 from travel.faults import DEFAULT_SEED, RandomFaults
@@ -169,4 +169,4 @@ def _whole_number(text: str, most: int) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    leave(main())

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TextIO
+from typing import NoReturn, TextIO
 
 from travel.models import TripRequest
 
@@ -68,3 +70,14 @@ def result_lines(booked: Sequence[bool], symbols: Symbols) -> list[str]:
         f"  {success} Successful bookings: {sum(booked)}",
         f"  {failure} Failed bookings: {len(booked) - sum(booked)}",
     ]
+
+
+def leave(code: int) -> NoReturn:
+    """End the process at once, with all that was printed.
+
+    An interpreter that takes its leave crashes now and then, after a connection
+    that failed above all, when a thread of the SDK returns in that moment.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)

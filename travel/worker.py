@@ -22,7 +22,7 @@ from temporalio.worker import Worker
 
 from travel.activities import Activities
 from travel.connection import connect, register_search_attribute, task_queue
-from travel.console import symbols_for
+from travel.console import leave, symbols_for
 from travel.database import Database, open_database
 from travel.errors import InvalidInput, TravelError
 from travel.fault_injection import FaultInjection
@@ -105,6 +105,7 @@ def quiet_expected_failures() -> None:
 
 async def work(seed: int) -> None:
     """Load the seed data and work until SIGINT or SIGTERM."""
+    interrupted = _interruption()
     client = await connect()
     database = open_database()
     try:
@@ -114,13 +115,14 @@ async def work(seed: int) -> None:
         await register_search_attribute(client)
         async with running_worker(client, database, faults=RandomFaults(seed)):
             print("Worker started, ctrl+c to exit", flush=True)
-            await _interrupted()
+            await interrupted.wait()
         print("Worker stopped")
     finally:
         database.close()
 
 
-async def _interrupted() -> None:
+def _interruption() -> asyncio.Event:
+    """Set by SIGINT or SIGTERM."""
     interrupted = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -128,7 +130,7 @@ async def _interrupted() -> None:
             loop.add_signal_handler(number, interrupted.set)
         except NotImplementedError:  # Windows: Ctrl-C raises KeyboardInterrupt instead
             signal.signal(number, lambda *_: loop.call_soon_threadsafe(interrupted.set))
-    await interrupted.wait()
+    return interrupted
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -157,4 +159,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    leave(main())

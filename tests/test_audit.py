@@ -14,9 +14,9 @@ from sqlalchemy import Connection, text
 from travel.audit import Finding, Report, audit, render
 from travel.booking_requests import record_outcome, store
 from travel.database import Database
+from travel.inventory import store_seed_data
 from travel.models import PaymentRequest, TripRequest, idempotency_key
 from travel.providers import cars, flights, hotels, payments
-from travel.inventory import store_seed_data
 from travel.seed_data import load_seed_data
 
 ROOT = Path(__file__).parents[1]

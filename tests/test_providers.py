@@ -19,6 +19,7 @@ from travel import database as tables
 from travel.booking_requests import record_outcome, store
 from travel.database import Database, open_database
 from travel.errors import Rejected
+from travel.inventory import store_seed_data
 from travel.models import (
     CarBooking,
     ConfirmationEmail,
@@ -30,7 +31,6 @@ from travel.models import (
     TripRequest,
 )
 from travel.providers import cars, email, flights, hotels, payments
-from travel.inventory import store_seed_data
 from travel.seed_data import load_seed_data
 
 WRITTEN = (

@@ -1,4 +1,4 @@
-"""``BookTrip`` as somebody might change it while trips are under way; ``test_replay.py`` objects."""
+"""``BookTrip`` as it might be changed while trips are under way. ``test_replay.py`` objects."""
 
 from __future__ import annotations
 

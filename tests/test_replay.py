@@ -6,11 +6,11 @@ import asyncio
 import json
 from typing import Any
 
+import breaking_changes
 import pytest
 from temporalio.client import WorkflowHistory
 from temporalio.worker import Replayer
 
-import breaking_changes
 from tests.record_histories import FOLDER, all_designs, names_for
 from travel.workflows.reconcile_trips import ReconcileTrips
 

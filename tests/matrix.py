@@ -1,0 +1,422 @@
+"""Every way for a trip to go wrong, crossed with every way for its undoing to go wrong.
+
+``expected`` says what must come of a case: which compensations, in which order, and which
+status. It knows nothing of Temporal and shares no code with the saga.
+
+``python -m tests.matrix`` puts every design through all cases and prints, as Markdown, how
+many trips each design loses.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import importlib
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+import tests.paths  # noqa: F401
+
+# isort: split
+import lab.scenarios
+from lab.scenarios import CancelAt, Scenario, Verdict, request_for, run_scenarios, script
+from lab.system import SwitchableFaults, System, start
+from lab.triggers import Triggers
+from temporalio import activity
+from temporalio.client import WorkflowHandle
+from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
+
+from travel.errors import Unavailable
+from travel.fault_injection import FaultInjection
+from travel.faults import Fault, ScriptedFault
+from travel.providers.payments import TEST_DECLINE
+from travel.workflows.book_in_parallel import BookInParallel
+from travel.workflows.book_trip import BookTrip
+
+BATCH = 125
+"""Trips at once: more would wait for the processor until their attempts time out."""
+
+HOLD_SECONDS = 2.5
+"""An attempt that is held back must still reply before its timeout of three seconds."""
+
+DEAD_SECONDS = 3.5
+
+STUCK_SECONDS = 120.0
+
+# --- the cases ------------------------------------------------------------------
+
+STORE, FLIGHT, HOTEL, CAR, PAYMENT, EMAIL = (
+    "store_booking_request",
+    "book_flight",
+    "book_hotel",
+    "book_car",
+    "accept_payment",
+    "send_confirmation_email",
+)
+STEPS = (STORE, FLIGHT, HOTEL, CAR, PAYMENT, EMAIL)
+UNDO_OF = {
+    FLIGHT: "cancel_flight",
+    HOTEL: "cancel_hotel",
+    CAR: "cancel_car",
+    PAYMENT: "refund_payment",
+}
+
+REJECTED = {
+    STORE: {"origin": "XYZ"},
+    FLIGHT: {"departure_date": "2026-01-01"},
+    HOTEL: {"room_type": "presidential"},
+    CAR: {"car_type": "limousine"},
+    PAYMENT: {"confirmation_code": TEST_DECLINE},
+}
+"""The changes to a request that make a step's provider say no. An email is never refused."""
+
+Commit = Callable[[], Awaitable[Any]]
+Plan = Callable[[WorkflowHandle[Any, Any], Commit], Awaitable[Any]]
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """What happens to a step; ``comes_to`` is what the step comes to by it.
+
+    ``"no"``: it was definitely not done. ``"done"``: it was, in the end. ``"unknown"``: it
+    failed, and may have been done. ``"cancel"``: the customer cancelled while it was under way.
+    ``faults`` are pairs of a fault and the attempts that it hits. ``plan`` is what is done with
+    the first attempt.
+    """
+
+    kind: str
+    comes_to: str
+    faults: tuple[tuple[Fault, tuple[int, ...]], ...] = ()
+    plan: Plan | None = None
+
+
+async def _cancel_before_commit(trip: WorkflowHandle[Any, Any], commit: Commit) -> Any:
+    """The provider hears of the step when the trip is long undone."""
+    await trip.cancel()
+    await _closed(trip)
+    return await commit()
+
+
+async def _cancel_at_commit(trip: WorkflowHandle[Any, Any], commit: Commit) -> Any:
+    """The step and its undo are on their way at the same time."""
+    await trip.cancel()
+    result = await commit()
+    await _closed(trip)
+    return result
+
+
+async def _cancel_after_commit(trip: WorkflowHandle[Any, Any], commit: Commit) -> Any:
+    """Done, and cancelled before the reply."""
+    result = await commit()
+    await trip.cancel()
+    await _closed(trip)
+    return result
+
+
+async def _dead_before_commit(_trip: WorkflowHandle[Any, Any], _commit: Commit) -> Any:
+    """As of a process that died: no reply, and nothing was done."""
+    await asyncio.sleep(DEAD_SECONDS)
+    raise Unavailable("Nobody is waiting for this.")
+
+
+async def _closed(trip: WorkflowHandle[Any, Any]) -> None:
+    """Return when the trip has come to its end, or soon enough to reply all the same."""
+    await asyncio.wait([asyncio.create_task(_end(trip))], timeout=HOLD_SECONDS)
+
+
+async def _end(trip: WorkflowHandle[Any, Any]) -> None:
+    await asyncio.gather(trip.result(), return_exceptions=True)
+
+
+EVER: tuple[int, ...] = ()
+FIRST = (1,)
+DOWN = (Fault.OUTAGE, EVER)
+
+TROUBLES = {
+    "rejection": Trouble("rejection", "no"),
+    "outage": Trouble("outage", "unknown", (DOWN,)),
+    "blip": Trouble("blip", "done", ((Fault.BLIP, FIRST),)),
+    "first reply lost": Trouble("lost reply", "done", ((Fault.LOST_ACKNOWLEDGEMENT, FIRST),)),
+    "every reply lost": Trouble("lost reply", "unknown", ((Fault.LOST_ACKNOWLEDGEMENT, EVER),)),
+    "late commit": Trouble("late commit", "done", ((Fault.LATE_COMMIT, FIRST),)),
+    "late commit, then outage": Trouble(
+        "late commit", "unknown", ((Fault.LATE_COMMIT, FIRST), DOWN)
+    ),
+    "crash after commit": Trouble("crash", "done", ((Fault.NO_REPLY, FIRST),)),
+    "crash after commit, then outage": Trouble("crash", "unknown", ((Fault.NO_REPLY, FIRST), DOWN)),
+    "crash before commit": Trouble("crash", "done", plan=_dead_before_commit),
+    "crash before commit, then outage": Trouble(
+        "crash", "unknown", (DOWN,), plan=_dead_before_commit
+    ),
+    "cancel before commit": Trouble("cancel", "cancel", plan=_cancel_before_commit),
+    "cancel at commit": Trouble("cancel", "cancel", plan=_cancel_at_commit),
+    "cancel after commit": Trouble("cancel", "cancel", plan=_cancel_after_commit),
+}
+
+A_FEW_MINUTES = tuple(range(1, 13))
+"""More attempts than one turn of a compensation has (nine), fewer than two have."""
+
+UNDO_FAULTS = {
+    "outage": (Fault.OUTAGE, A_FEW_MINUTES),
+    "lost reply": (Fault.LOST_ACKNOWLEDGEMENT, FIRST),
+    "crash": (Fault.NO_REPLY, FIRST),
+}
+UNDO_CANCELS = {"cancel": 1, "three cancels": 3}
+UNDO_TROUBLES = (*UNDO_FAULTS, *UNDO_CANCELS)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A trouble at a step, and perhaps another in one of the compensations that it leads to."""
+
+    step: str
+    trouble: str
+    undo: str = ""
+    undo_trouble: str = ""
+
+    @property
+    def kind(self) -> str:
+        """The column of the table that it belongs to."""
+        return f"undo: {self.undo_trouble}" if self.undo else TROUBLES[self.trouble].kind
+
+    def __str__(self) -> str:
+        also = f", {self.undo_trouble} in {self.undo}" if self.undo else ""
+        return f"{self.trouble} at {self.step}{also}"
+
+
+def all_cases(parallel: bool = False) -> list[Case]:
+    """Every trouble at every step, alone and with every trouble in every compensation."""
+    alone = [
+        Case(step, trouble)
+        for step in STEPS
+        for trouble in TROUBLES
+        if trouble != "rejection" or step in REJECTED
+    ]
+    return [
+        crossed
+        for case in alone
+        for crossed in (
+            case,
+            *(
+                Case(case.step, case.trouble, undo, trouble)
+                for undo in expected(case, parallel).compensations
+                for trouble in UNDO_TROUBLES
+            ),
+        )
+    ]
+
+
+# --- what must come of a case ------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Expected:
+    """The status of the Workflow and the compensations in its Event History."""
+
+    status: str
+    compensations: tuple[str, ...] = ()
+
+
+def expected(case: Case, parallel: bool = False) -> Expected:
+    """What must come of a case; ``parallel`` is for flight, hotel and car booked at once."""
+    comes_to = TROUBLES[case.trouble].comes_to
+    if comes_to == "done" or case.step == EMAIL:
+        return Expected("completed")
+    touched = [step for step in _under_way_or_done(case.step, parallel) if step in UNDO_OF]
+    if comes_to == "no" and case.step in touched:
+        touched.remove(case.step)
+    undos = [UNDO_OF[step] for step in reversed(touched)]
+    if case.undo_trouble == "outage":
+        undos.append(case.undo)  # its second turn, after everybody's first
+    return Expected("canceled" if comes_to == "cancel" else "failed", tuple(undos))
+
+
+def _under_way_or_done(step: str, parallel: bool) -> tuple[str, ...]:
+    """The steps that were begun when this one failed."""
+    if parallel and step in (FLIGHT, HOTEL, CAR):
+        step = CAR
+    return STEPS[: STEPS.index(step) + 1]
+
+
+# --- putting a design through them ----------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of a case."""
+
+    case: Case
+    verdict: Verdict
+
+    @property
+    def lost(self) -> bool:
+        """Whether anything is orphaned, or the trip never came to an end."""
+        return not self.verdict.clean
+
+    def problems(self, wanted: Expected) -> list[str]:
+        """What differs from what was expected, a line each."""
+        found = [f"{finding.problem}" for finding in self.verdict.findings]
+        if self.verdict.status != wanted.status:
+            found.append(f"{self.verdict.status} ({self.verdict.reason}), expected {wanted.status}")
+        if tuple(self.verdict.compensations) != wanted.compensations:
+            found.append(f"undone {self.verdict.compensations}, expected {wanted.compensations}")
+        undos = [step for step in self.verdict.history.steps if step.role == "undo"]
+        if any((a.closed or 0) > b.scheduled for a, b in pairwise(undos)):
+            found.append("a compensation was not awaited")
+        return [f"{self.case}: {problem}" for problem in found]
+
+
+@dataclass
+class Plans(Interceptor):
+    """A Worker interceptor that carries out the plan for the first attempt of a step."""
+
+    injection: FaultInjection
+    plans: dict[tuple[str, str], tuple[Plan, System]] = field(default_factory=dict)
+
+    def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
+        return _Planned(next, self)
+
+
+class _Planned(ActivityInboundInterceptor):
+    def __init__(self, next: ActivityInboundInterceptor, plans: Plans) -> None:
+        super().__init__(next)
+        self._plans = plans
+
+    async def execute_activity(self, input: ExecuteActivityInput) -> Any:
+        info = activity.info()
+        workflow_id = info.workflow_id or ""
+        planned = self._plans.plans.pop((workflow_id, info.activity_type), None)
+        if planned is None:
+            return await self.next.execute_activity(input)
+        plan, system = planned
+        handle = system.client.get_workflow_handle(workflow_id)
+        attempt = asyncio.create_task(plan(handle, lambda: self.next.execute_activity(input)))
+        self._plans.injection.send_late(attempt)
+        # The SDK cancels an attempt at its timeout. The provider would not notice.
+        return await asyncio.shield(attempt)
+
+
+async def run_cases(design: Any, cases: Sequence[Case]) -> list[Result]:
+    """Put ``design`` through the cases, a batch at once, each batch in a system of its own."""
+    lab.scenarios.PATIENCE_SECONDS = STUCK_SECONDS
+    results = []
+    # An attempt that is held back takes a slot, but no thread: one more for everybody else.
+    with ThreadPoolExecutor(2 * BATCH) as threads:
+        for first in range(0, len(cases), BATCH):
+            system, plans = await _start(design, threads)
+            try:
+                batch = cases[first : first + BATCH]
+                results += await _run_batch(system, plans, design, batch)
+            finally:
+                await system.close()
+    return results
+
+
+async def _start(design: Any, threads: ThreadPoolExecutor) -> tuple[System, Plans]:
+    """A system whose Worker carries out plans as well."""
+    triggers, switch = Triggers(), SwitchableFaults()
+    injection = FaultInjection(switch)
+    plans = Plans(injection)
+    system = await start(
+        designs=[design],
+        interceptors=[triggers, plans, injection],
+        max_concurrent_activities=2 * BATCH,
+        activity_executor=threads,
+    )
+    system.triggers, system.switch, system._injection = triggers, switch, injection
+    return system, plans
+
+
+async def _run_batch(
+    system: System, plans: Plans, design: Any, cases: Sequence[Case]
+) -> list[Result]:
+    scenarios = [scenario_of(case) for case in cases]
+    for number, (case, scenario) in enumerate(zip(cases, scenarios, strict=True), 1):
+        if plan := TROUBLES[case.trouble].plan:
+            workflow_id = request_for(number, scenario.changes).workflow_id
+            plans.plans[workflow_id, case.step] = (plan, system)
+    verdicts = await run_scenarios(design, scenarios, system=system)
+    return [Result(case, verdict) for case, verdict in zip(cases, verdicts, strict=True)]
+
+
+def scenario_of(case: Case) -> Scenario:
+    """The case in the words of the lab, but for its plan."""
+    trouble = TROUBLES[case.trouble]
+    faults = [script(case.step, fault, *attempts) for fault, attempts in trouble.faults]
+    changes = REJECTED[case.step] if trouble.comes_to == "no" else {}
+    if case.undo_trouble in UNDO_FAULTS:
+        fault, attempts = UNDO_FAULTS[case.undo_trouble]
+        faults.append(ScriptedFault(case.undo, fault, attempts))
+    cancels = UNDO_CANCELS.get(case.undo_trouble)
+    return Scenario(
+        str(case),
+        case.kind,
+        dict(changes),
+        tuple(faults),
+        (CancelAt(case.undo, times=cancels),) if cancels else (),
+    )
+
+
+# --- the table ------------------------------------------------------------------------
+
+FLAWED = (
+    ("no compensation", "without_compensation", "WithoutCompensation"),
+    ("undo everything", "undo_everything", "UndoEverything"),
+    ("oldest first", "forward_order", "ForwardOrder"),
+    ("not awaited", "undo_not_awaited", "UndoNotAwaited"),
+    ("undo what succeeded", "undo_what_succeeded", "UndoWhatSucceeded"),
+    ("retry, then undo", "retry_then_undo", "RetryThenUndo"),
+    ("email in the saga", "email_in_the_saga", "EmailInTheSaga"),
+    ("one shield", "one_shield", "OneShield"),
+    ("registered late", "undo_registered_late", "UndoRegisteredLate"),
+    ("parallel, siblings lost", "siblings_lost", "SiblingsLost"),
+)
+
+
+def load(module: str, design: str) -> Any:
+    """A flawed design."""
+    return getattr(importlib.import_module(f"travel.workflows.{module}"), design)
+
+
+def table(rows: Iterable[tuple[str, Sequence[Result]]]) -> str:
+    """How many trips each design lost, by kind, as Markdown."""
+    lines: list[str] = []
+    for name, results in rows:
+        kinds = list(dict.fromkeys(result.case.kind for result in results))
+        if not lines:
+            heads = [f"{kind} ({_count(results, kind)})" for kind in kinds]
+            lines.append(f"| design | {' | '.join(heads)} | all ({len(results)}) |")
+            lines.append("|---|" + "--:|" * (len(kinds) + 1))
+        lost = [str(_count([r for r in results if r.lost], kind)) for kind in kinds]
+        total = sum(result.lost for result in results)
+        lines.append(f"| {name} | {' | '.join(lost)} | **{total}** |")
+    return "\n".join(lines)
+
+
+def _count(results: Iterable[Result], kind: str) -> int:
+    return sum(result.case.kind == kind for result in results)
+
+
+async def _main(names: Sequence[str]) -> None:
+    designs = [(name, load(module, design)) for name, module, design in FLAWED]
+    designs += [("**the saga**", BookTrip), ("**the saga, in parallel**", BookInParallel)]
+    rows = []
+    for name, design in designs:
+        if not names or design.__name__ in names:
+            rows.append((name, await run_cases(design, all_cases())))
+            print(f"{name}: {sum(r.lost for r in rows[-1][1])} lost", flush=True)
+    print(table(rows))
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(prog="python -m tests.matrix", description=__doc__)
+    parser.add_argument("designs", nargs="*", help="names of Workflows; default: all")
+    asyncio.run(_main(parser.parse_args().designs))
+
+
+if __name__ == "__main__":
+    main()

@@ -109,10 +109,7 @@ def standard_scenarios() -> list[Scenario]:
         *(_at(step, "blip", script(step, Fault.BLIP, 1)) for step in STEPS),
         *_lost_replies(),
         *_late_commits(),
-        *(Scenario(f"cancel during {step}", "cancel", cancels=(CancelAt(step),)) for step in STEPS),
-        Scenario(
-            "cancel during the email", "cancel", cancels=(CancelAt("send_confirmation_email"),)
-        ),
+        *(_cancel_during(step) for step in (*STEPS, "send_confirmation_email")),
         *_cancels_while_undoing(),
         *_undos_down(),
         Scenario(
@@ -158,13 +155,22 @@ def _late_commits() -> list[Scenario]:
     ]
 
 
+def _cancel_during(step: str) -> Scenario:
+    # Without the lost reply, the step's answer and the cancel request would race each other,
+    # and it were chance whether the Workflow sees an ActivityError or a CancelledError.
+    return Scenario(
+        f"cancel during {step}",
+        "cancel",
+        faults=(script(step, Fault.NO_REPLY, 1),),
+        cancels=(CancelAt(step),),
+    )
+
+
 def _cancels_while_undoing() -> list[Scenario]:
     kind, no_car = "cancel while undoing", {"car_type": "limousine"}
     return [
         Scenario("one cancel during cancel_hotel", kind, no_car, (), (CancelAt("cancel_hotel"),)),
         Scenario("three cancels during cancel_hotel", kind, no_car, (), (_three(),)),
-        # Without the lost reply, the car's answer and the cancel request race each other, and
-        # it is chance whether the Workflow sees an ActivityError or a CancelledError.
         Scenario(
             "a cancel, then another while undoing",
             kind,

@@ -23,6 +23,9 @@ from travel.faults import Fault, FaultModel
 LATENESS_SECONDS = 0.5
 """How long after its timeout a late commit is carried out."""
 
+PATIENCE_SECONDS = 1.0
+"""How much longer an attempt that never replies is kept up."""
+
 
 class FaultInjection(Interceptor):
     """Give it to a Worker: ``Worker(…, interceptors=[FaultInjection(model)])``."""
@@ -63,10 +66,11 @@ class _FaultyActivity(ActivityInboundInterceptor):
                 raise Unavailable(f"{info.activity_type}: connection lost before the reply.")
             case Fault.NO_REPLY:
                 await self.next.execute_activity(input)
-                # Not for ever: nobody cancels this, and a Worker that stops would wait.
                 await asyncio.sleep(_seconds_to_outlive(info))
+                await _give_up(info)
             case Fault.LATE_COMMIT:
                 await self._outlive_timeout(input, info)
+                await _give_up(info)
             case Fault.CRASH_BEFORE_COMMIT:
                 _crash()
             case Fault.CRASH_AFTER_COMMIT:
@@ -82,6 +86,16 @@ class _FaultyActivity(ActivityInboundInterceptor):
         self._injection.send_late(attempt)
         # The SDK cancels an attempt at its timeout. The provider would not notice.
         await asyncio.shield(attempt)
+
+
+async def _give_up(info: activity.Info) -> None:
+    """End an attempt that never replies.
+
+    Not at once, because a busy server may be late with the timeout. Not never,
+    because a Worker that stops would wait for it.
+    """
+    await asyncio.sleep(PATIENCE_SECONDS)
+    raise Unavailable(f"{info.activity_type}: no reply.")
 
 
 def _seconds_to_outlive(info: activity.Info) -> float:

@@ -6,6 +6,8 @@ the ``History`` that it returns.
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -115,6 +117,21 @@ async def read_history(handle: WorkflowHandle[Any, Any]) -> History:
     for event in fetched.events:
         reader.read(event)
     return reader.history(handle.id)
+
+
+NOTICE_SECONDS = 2.0
+"""Less than an attempt has."""
+
+
+async def cancel_noticed(handle: WorkflowHandle[Any, Any]) -> None:
+    """If the Workflow was asked to cancel, wait until it has dealt with that."""
+    deadline = time.monotonic() + NOTICE_SECONDS
+    while time.monotonic() < deadline:
+        names = [type_name(event) async for event in handle.fetch_history_events()]
+        asked = [n for n, name in enumerate(names) if name == "WorkflowExecutionCancelRequested"]
+        if not asked or not {"WorkflowTaskCompleted", *CLOSES}.isdisjoint(names[asked[-1] :]):
+            return
+        await asyncio.sleep(0.02)
 
 
 def role_of(activity: str) -> str:

@@ -22,7 +22,7 @@ from temporalio.client import Client, WorkflowHandle
 from temporalio.testing import TimeSkipper
 
 from lab.background import background
-from lab.history import History, read_history
+from lab.history import History, cancel_noticed, read_history
 from lab.links import Link
 from lab.triggers import Triggers
 from travel.audit import Report, audit
@@ -190,22 +190,33 @@ class System:
     def at(
         self, trip: TripRequest, step: str, action: Callable[[Any], Any], attempt: int = 1
     ) -> None:
-        """Call ``action(handle)`` when that attempt of that step of that trip begins."""
+        """Call ``action(handle)`` when that attempt of that step of that trip begins.
+
+        If the action cancels the trip, the attempt goes on once the Workflow knows.
+        """
 
         async def act(workflow_id: str) -> None:
-            outcome = action(self.client.get_workflow_handle(workflow_id))
+            handle = self.client.get_workflow_handle(workflow_id)
+            outcome = action(handle)
             if isinstance(outcome, Awaitable):
                 await outcome
+            # Else it is chance whether the Workflow hears of a cancel request or of
+            # the end of this attempt first.
+            await cancel_noticed(handle)
 
         self.triggers.at(trip.workflow_id, step, attempt, act)
 
     async def settled(self) -> None:
-        """Wait until every late commit has been carried out or refused."""
-        await background().run(self._injection.settled())
+        """Wait until every late commit is carried out or refused, and no attempt is running."""
+        await background().run(self._settled())
 
     async def close(self) -> None:
         """Stop the Worker and delete the database."""
         await background().run(self._close())
+
+    async def _settled(self) -> None:
+        await self.triggers.in_flight.settled()
+        await self._injection.settled()
 
     async def _begin(self, request: TripRequest, design: Any) -> Trip:
         handle = await start_trip(self.client, request, design=design, queue=self.queue)
@@ -267,7 +278,7 @@ async def _start(
         database,
         workflows=known,
         queue=queue,
-        **{"interceptors": [triggers, injection], **options},
+        **{"interceptors": [triggers, injection, triggers.in_flight], **options},
     )
     await stack.enter_async_context(worker)
     stack.push_async_callback(injection.settled)

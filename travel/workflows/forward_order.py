@@ -12,26 +12,30 @@ with workflow.unsafe.imports_passed_through():
     from travel.activities import Activities
     from travel.models import Cancellation, ConfirmationEmail, PaymentRequest, TripRequest
 
-from travel.workflows.calls import call_once, call_undo
+from travel.workflows.calls import call, call_undo
 
 
 @workflow.defn
 class ForwardOrder:
-    """As ``UndoWhatSucceeded``, but oldest first."""
+    """As ``EmailInTheSaga``, but oldest first."""
 
     @workflow.run
     async def run(self, request: TripRequest) -> int:
         """Return the price in cents."""
-        await call_once(Activities.store_booking_request, request)
+        await call(Activities.store_booking_request, request)
         trip = Cancellation(request.confirmation_code)
         flight = hotel = car = payment = None
         try:
-            flight = await call_once(Activities.book_flight, request)
-            hotel = await call_once(Activities.book_hotel, request)
-            car = await call_once(Activities.book_car, request)
+            flight = await call(Activities.book_flight, request)
+            hotel = await call(Activities.book_hotel, request)
+            car = await call(Activities.book_car, request)
             price_cents = flight.price_cents + hotel.price_cents + car.price_cents
             bill = PaymentRequest(request.confirmation_code, request.customer, price_cents)
-            payment = await call_once(Activities.accept_payment, bill)
+            payment = await call(Activities.accept_payment, bill)
+            email = ConfirmationEmail(
+                request.confirmation_code, request.customer, "Your trip is booked."
+            )
+            await call(Activities.send_confirmation_email, email)
         except ActivityError:
             if flight:
                 await call_undo(Activities.cancel_flight, trip)
@@ -42,8 +46,4 @@ class ForwardOrder:
             if payment:
                 await call_undo(Activities.refund_payment, trip)
             raise
-        email = ConfirmationEmail(
-            request.confirmation_code, request.customer, "Your trip is booked."
-        )
-        await call_once(Activities.send_confirmation_email, email)
         return price_cents

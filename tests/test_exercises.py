@@ -11,7 +11,7 @@ from lab.checking.mistakes import MISTAKES
 from lab.checking.report_card import ReportCard
 from lab.exercises import ALL
 
-AT_ONCE = 4
+AT_ONCE = 6
 
 CASES = [(name, answer) for name, answers in ANSWERS.items() for answer in answers]
 
@@ -56,6 +56,7 @@ def table() -> Iterator[Table]:
     yield Table({})
 
 
+@pytest.mark.timeout(600)  # the first one waits for all
 @pytest.mark.parametrize("case", CASES, ids=lambda case: ": ".join(case))
 def test_check(
     case: tuple[str, str], cards: dict[tuple[str, str], ReportCard], table: Table

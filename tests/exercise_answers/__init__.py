@@ -1,8 +1,12 @@
 """Answers to the exercises, correct and wrong, with what the check has to say of each."""
 
-from exercise_answers import ex03
+from exercise_answers import ex01, ex02, ex03, ex04, ex05, ex06, ex07, ex08, ex09, ex10
 from exercise_answers.answer import CORRECT, UNTOUCHED, Answer
 
-ANSWERS: dict[str, dict[str, Answer]] = {**ex03.ANSWERS}
+ANSWERS: dict[str, dict[str, Answer]] = {
+    name: answers
+    for module in (ex01, ex02, ex03, ex04, ex05, ex06, ex07, ex08, ex09, ex10)
+    for name, answers in module.ANSWERS.items()
+}
 
 __all__ = ["ANSWERS", "CORRECT", "UNTOUCHED", "Answer"]

@@ -60,9 +60,9 @@ def first_reply_lost(step: str) -> Trial:
 
 
 def no_reply(step: str) -> Trial:
-    """``step`` is done, and the provider never answers the first attempt."""
-    faults = (script(step, Fault.NO_REPLY, 1),)
-    return Trial(Scenario(f"{step}: no answer at all", "timeout", faults=faults), STANDS, (booked,))
+    """The provider of ``step`` never answers the first attempt."""
+    scenario = Scenario(f"{step}: no answer at all", "timeout")
+    return Trial(scenario, STANDS, (booked,), silent=(step,))
 
 
 def cancel_during(step: str) -> Trial:
@@ -99,17 +99,17 @@ def email_down() -> Trial:
     return Trial(Scenario("email down", "email", faults=faults), STANDS, (booked,))
 
 
-def undo_down(undo: str) -> Trial:
-    """``undo`` fails twelve times: its provider is down for a few minutes."""
-    faults = (script(undo, Fault.OUTAGE, *range(1, 13)),)
+def undo_down(undo: str, attempts: int = 5) -> Trial:
+    """``undo`` fails a few times: its provider is down for a while."""
+    faults = (script(undo, Fault.OUTAGE, *range(1, attempts + 1)),)
     changes = {"confirmation_code": TEST_DECLINE}
     scenario = Scenario(f"{undo}: down for a while", "undo down", changes, faults)
     return Trial(scenario, NOTHING_HELD, (released,))
 
 
 def undo_down_others_first(undo: str) -> Trial:
-    """The same, and the other undos do not wait for it."""
-    trial = undo_down(undo)
+    """It is down for longer than one turn, and the other undos do not wait for it."""
+    trial = undo_down(undo, attempts=12)
     should = "the others are released meanwhile, and in the end nothing is held"
     return replace(trial, should=should, judges=(*trial.judges, others_first(undo)))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +10,7 @@ from lab.checking.judging import unattempted
 from lab.checking.mistakes import MISTAKES
 from lab.checking.modules import PRELUDE, Answer, CellProblem, load_answer
 from lab.checking.report_card import Line, ReportCard
+from lab.checking.scripts import run_script
 from lab.checking.trials import Found, Trial, run_trials
 
 UNATTEMPTED = "not attempted yet. Write your part, run the cell, then run the check again."
@@ -112,14 +113,31 @@ def _judged(found: Found) -> Line:
 
 
 @dataclass(eq=False)
+class ScriptExercise(Exercise):
+    """The answer is a plain function of a desk and a request; see ``scripts``."""
+
+    trials: Sequence[Trial] = ()
+
+    async def judge(self, answer: Any = None) -> ReportCard:
+        """Call the function once for each trial."""
+        if not callable(answer):
+            return ReportCard(self.title, note=UNATTEMPTED)
+        try:
+            found = await run_script(answer, self.trials)
+        except NotImplementedError:
+            return ReportCard(self.title, note=UNATTEMPTED)
+        return ReportCard(self.title, [_judged(one) for one in found])
+
+
+@dataclass(eq=False)
 class ValueExercise(Exercise):
     """The answer is a value or a plain function; ``judge_value`` compares it with a real run."""
 
-    judge_value: Callable[[Any], Any] = lambda value: []
+    judge_value: Callable[[Any], Awaitable[list[Line]]] | None = None
 
     async def judge(self, answer: Any = None) -> ReportCard:
         """Hand the answer to ``judge_value``; None or a blank means not attempted."""
-        if answer is None or answer is ...:
+        if answer is None or answer is ... or self.judge_value is None:
             return ReportCard(self.title, note=UNATTEMPTED)
         try:
             return ReportCard(self.title, await self.judge_value(answer))

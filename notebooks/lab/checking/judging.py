@@ -159,7 +159,10 @@ def _undone(found: Found) -> Iterator[Problem]:
 
 
 def _unwhole(found: Found) -> Iterator[Problem]:
-    if found.findings:
+    if found.findings and found.never_awaited:
+        called = f"{found.never_awaited[0]}(…) was called and never awaited"
+        yield Problem("not awaited", f"{found.findings[0].problem}; {called}")
+    elif found.findings:
         yield Problem("incomplete", found.findings[0].problem)
 
 

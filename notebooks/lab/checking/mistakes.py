@@ -132,5 +132,38 @@ MISTAKES = {
         "The change does not arrive",
         "Trips that start from now on should go the new way. Which way did this one go?",
     ),
+    "not idempotent": Mistake(
+        "Doing it again when asked again",
+        "The same key came twice. How does the provider know, and what does it answer then?",
+    ),
+    "undone twice": Mistake(
+        "Undoing it again when asked again",
+        "A compensation is retried like every Activity. What must the second call find out "
+        "before it acts?",
+    ),
+    "no tombstone": Mistake(
+        "Forgetting that the undo came first",
+        "The undo may overtake its do. What can it leave behind, so that the late do is refused?",
+    ),
+    "left": Mistake(
+        "Something left behind",
+        "Nobody runs this trip any more, and it did not complete. Who releases what it holds?",
+    ),
+    "running released": Mistake(
+        "Releasing a trip that is under way",
+        "A trip half booked looks like an orphan. Who still looks after this one?",
+    ),
+    "standing released": Mistake(
+        "Releasing a trip that stands",
+        "Whoever paid, or was told booked, has a trip. What does the database say of this one?",
+    ),
+    "prediction": Mistake(
+        "Another outcome than predicted",
+        "Ask of each step: was it done for certain, certainly not, or does nobody know?",
+    ),
+    "mutant survives": Mistake(
+        "A test that is missing",
+        "The code was broken on purpose and no test noticed. Which fault would have shown it?",
+    ),
     "other": Mistake("Something else", "Read the line of the report card again."),
 }

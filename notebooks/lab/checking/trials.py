@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from temporalio.api.failure.v1 import Failure
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import WorkflowHistory
+from temporalio.service import RPCError
 from temporalio.worker import Replayer
 
 from lab.background import background
@@ -20,11 +22,17 @@ from lab.history import History, Step
 from lab.scenarios import UNDO_OF, CancelAt, Scenario, request_for
 from lab.system import EXERCISES, System, Trip, start
 from travel.audit import Finding
+from travel.connection import connect, quiet_runtime
 from travel.database import Database
 from travel.models import TripRequest
 
-PATIENCE_SECONDS = 12.0
-"""Real time after which a trip counts as one that never ends."""
+PATIENCE_SECONDS = 10.0
+"""Real time after which a trip counts as one that never ends, on an idle machine."""
+
+LENIENCE = 15
+"""On a busy one: so many times as long as the quickest of the trips took."""
+
+LONGEST_PATIENCE_SECONDS = 60.0
 
 SLOWNESS_SECONDS = 0.8
 
@@ -45,6 +53,8 @@ class Trial:
 
     ``judges`` look at what was found, one after the other; the first to object decides.
     The first attempt of each Activity in ``slow`` takes a while before it is carried out.
+    That of each in ``silent`` is not answered before all is over.
+    ``cancel_in_pause`` sends a cancel request while the Workflow sleeps (on the real clock).
     ``replayed`` asks for a replay of the Event History afterwards.
     """
 
@@ -52,6 +62,8 @@ class Trial:
     should: str
     judges: tuple[Callable[[Found], Problem | None], ...]
     slow: tuple[str, ...] = ()
+    silent: tuple[str, ...] = ()
+    cancel_in_pause: bool = False
     replayed: bool = False
 
     @property
@@ -76,7 +88,7 @@ class Found:
     failure: Failure
     never_awaited: list[str] = field(default_factory=list)
     replay: str = ""
-    database: Database | None = None
+    recorded: WorkflowHistory | None = None
     undo_of: Mapping[str, str] = field(default_factory=lambda: UNDO_OF)
 
     def steps(self, activity: str) -> list[Step]:
@@ -102,7 +114,6 @@ async def run_trials(
     design: Any,
     trials: Sequence[Trial],
     *,
-    patience_seconds: float = PATIENCE_SECONDS,
     further_activities: Any = None,
     further_findings: Callable[[Database], list[Finding]] = lambda database: [],
     undo_of: Mapping[str, str] = UNDO_OF,
@@ -111,14 +122,14 @@ async def run_trials(
     number = next(_numbers)
     with _dropped_coroutines(design.__module__) as dropped:
         system = await start(
-            designs=[design],
+            workflows=[design],
             namespace=EXERCISES,
             queue=f"exercise-{number}",
             further_activities=further_activities,
             workflow_failure_exception_types=[Exception],
         )
         try:
-            found = await _run(system, design, trials, number, patience_seconds)
+            found = await _run(system, design, trials, number)
             findings = [*system.audit().findings, *further_findings(system.database)]
             return [
                 replace(await _read(trip, trial, findings, design, dropped), undo_of=undo_of)
@@ -129,7 +140,7 @@ async def run_trials(
 
 
 async def _run(
-    system: System, design: Any, trials: Sequence[Trial], number: int, patience_seconds: float
+    system: System, design: Any, trials: Sequence[Trial], number: int
 ) -> list[tuple[Trial, Trip]]:
     pairs = [(trial, _request(trial, place, number)) for place, trial in enumerate(trials, 1)]
     system.faults = [
@@ -137,12 +148,13 @@ async def _run(
         for trial, request in pairs
         for fault in trial.scenario.faults
     ]
+    over = asyncio.Event()
     for trial, request in pairs:
-        _prepare(system, trial, request)
-    trips = await asyncio.gather(
-        *[_book(system, design, request, patience_seconds) for _, request in pairs]
-    )
-    if any(trial.slow for trial, _ in pairs):
+        _prepare(system, trial, request, over)
+    trips = await asyncio.gather(*[_begin(system, design, *pair) for pair in pairs])
+    await _until_over(trips)
+    background().loop.call_soon_threadsafe(over.set)
+    if any(trial.slow or trial.silent for trial, _ in pairs):
         await asyncio.sleep(SLOWNESS_SECONDS + 0.2)  # what was under way may still commit
     await system.settled()
     return [(trial, trip) for (trial, _), trip in zip(pairs, trips, strict=True)]
@@ -153,11 +165,13 @@ def _request(trial: Trial, place: int, number: int) -> TripRequest:
     return replace(request, confirmation_code=f"{request.confirmation_code}-{number}")
 
 
-def _prepare(system: System, trial: Trial, request: TripRequest) -> None:
+def _prepare(system: System, trial: Trial, request: TripRequest, over: asyncio.Event) -> None:
     for cancel in trial.scenario.cancels:
         system.at(request, cancel.step, _send(cancel), cancel.attempt)
     for step in trial.slow:
         system.at(request, step, lambda handle: asyncio.sleep(SLOWNESS_SECONDS))
+    for step in trial.silent:
+        system.at(request, step, lambda handle: over.wait())
 
 
 def _send(cancel: CancelAt) -> Callable[[Any], Any]:
@@ -168,12 +182,40 @@ def _send(cancel: CancelAt) -> Callable[[Any], Any]:
     return send
 
 
-async def _book(system: System, design: Any, request: TripRequest, patience_seconds: float) -> Trip:
-    trip = await system.begin(request, design)
-    try:
-        return await trip.end(patience_seconds)
-    except TimeoutError:
-        return trip
+async def _begin(system: System, design: Any, trial: Trial, request: TripRequest) -> Trip:
+    if not trial.cancel_in_pause:
+        return await system.begin(request, design)
+    trip = await (await _with_real_clock(system)).begin(request, design)
+    _canceling[trip] = asyncio.create_task(_cancel_in_pause(trip))
+    return trip
+
+
+async def _until_over(trips: Sequence[Trip]) -> None:
+    """Wait for the trips to end; whatever takes ever so much longer than the others is stuck."""
+    began = time.monotonic()
+    ends = [asyncio.create_task(trip.end(LONGEST_PATIENCE_SECONDS * 2)) for trip in trips]
+    await asyncio.wait(ends, timeout=2 * PATIENCE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+    quickest = time.monotonic() - began
+    patience = max(PATIENCE_SECONDS, LENIENCE * quickest)
+    await asyncio.wait(ends, timeout=min(patience, LONGEST_PATIENCE_SECONDS) - quickest)
+    others = [_canceling.pop(trip) for trip in trips if trip in _canceling]
+    for task in (*ends, *others):
+        task.cancel()
+    await asyncio.gather(*ends, *others, return_exceptions=True)
+
+
+_canceling: dict[Trip, asyncio.Task[None]] = {}
+
+
+async def _with_real_clock(system: System) -> System:
+    client = await background().run(connect(system.server.address, namespace=EXERCISES))
+    return replace(system, client=client)
+
+
+async def _cancel_in_pause(trip: Trip) -> None:
+    while not any(event.type == "TimerStarted" for event in (await trip.history()).events):
+        await asyncio.sleep(0.05)
+    await trip.cancel()
 
 
 async def _read(
@@ -183,7 +225,8 @@ async def _read(
     raw = await background().run(trip.handle.fetch_history())
     status = history.status
     if trip.result is None:
-        await trip.terminate("it did not end")
+        with suppress(RPCError):  # it may have ended since
+            await trip.terminate("it did not end")
         status = "stuck"
     code = trip.request.confirmation_code
     return Found(
@@ -194,8 +237,8 @@ async def _read(
         findings=[finding for finding in findings if finding.confirmation_code == code],
         failure=_failure(raw.events[-1]),
         never_awaited=dropped,
-        replay=await background().run(_replay(raw, design)) if trial.replayed else "",
-        database=trip.system.database,
+        replay=await replay(raw, design) if trial.replayed else "",
+        recorded=raw,
     )
 
 
@@ -203,8 +246,13 @@ def _failure(last: HistoryEvent) -> Failure:
     return last.workflow_execution_failed_event_attributes.failure
 
 
+async def replay(history: WorkflowHistory, design: Any) -> str:
+    """What a replay of ``history`` by ``design`` complains about, if anything."""
+    return await background().run(_replay(history, design))
+
+
 async def _replay(history: WorkflowHistory, design: Any) -> str:
-    replayer = Replayer(workflows=[design], workflow_failure_exception_types=[Exception])
+    replayer = Replayer(workflows=[design], runtime=quiet_runtime())
     result = await replayer.replay_workflow(history, raise_on_replay_failure=False)
     return str(result.replay_failure or "")
 

@@ -1,4 +1,4 @@
-"""The exercises, a file a notebook: ``exercises.undo_in_reverse.check()``.
+"""The exercises, a file a notebook: ``await exercises.undo_in_reverse.check()``.
 
 Importing this makes ``%%workflow`` known to the notebook.
 """
@@ -7,10 +7,34 @@ from __future__ import annotations
 
 from lab.checking.cell_magic import register
 from lab.checking.exercise import Exercise
+from lab.exercises.ex01_the_messy_version import undo_in_a_script
+from lab.exercises.ex02_a_durable_workflow import my_first_trip
 from lab.exercises.ex03_the_saga import undo_in_reverse
+from lab.exercises.ex04_forty_four_trips import predict_compensations
+from lab.exercises.ex05_retry import never_stuck, patience
+from lab.exercises.ex06_what_not_to_compensate import survive_a_cancel, the_pivot
+from lab.exercises.ex07_lost_acknowledgement import ask_twice, register_first
+from lab.exercises.ex08_kill_the_worker import car_first
+from lab.exercises.ex09_book_in_parallel import side_by_side
+from lab.exercises.ex10_beyond_one_machine import who_is_abandoned
 
-ALL: dict[str, Exercise] = {exercise.name: exercise for exercise in (undo_in_reverse,)}
+ALL: dict[str, Exercise] = {
+    exercise.name: exercise
+    for exercise in (
+        undo_in_a_script,
+        my_first_trip,
+        undo_in_reverse,
+        predict_compensations,
+        patience,
+        never_stuck,
+        the_pivot,
+        survive_a_cancel,
+        register_first,
+        ask_twice,
+        car_first,
+        side_by_side,
+        who_is_abandoned,
+    )
+}
 
 register(ALL)
-
-__all__ = ["undo_in_reverse"]

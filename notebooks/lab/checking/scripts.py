@@ -1,0 +1,122 @@
+"""Put a plain function that books a trip through trials, without Temporal.
+
+It gets a desk with the methods of ``Activities``. What it called is written down in
+the form of an Event History, so the same judges can read it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from temporalio.api.failure.v1 import Failure
+
+from lab.checking.trials import Found, Trial
+from lab.history import History, Step, role_of
+from lab.scenarios import request_for
+from lab.system import CountedScript
+from travel import booking_requests
+from travel.activities import Activities
+from travel.audit import audit
+from travel.database import Database, open_database
+from travel.errors import TravelError, Unavailable
+from travel.faults import Fault
+from travel.inventory import store_seed_data
+from travel.models import TripRequest
+from travel.seed_data import load_seed_data
+
+Script = Callable[[Any, TripRequest], object]
+
+
+class Desk:
+    """The Activities as plain methods; it notes every call, and lets the script of faults speak."""
+
+    def __init__(self, database: Database, trial: Trial) -> None:
+        self._activities = Activities(database)
+        self._faults = CountedScript(trial.scenario.faults)
+        self.calls: list[Step] = []
+        self.errors: dict[str, Exception] = {}
+
+    def __getattr__(self, name: str) -> Callable[[Any], Any]:
+        activity = getattr(self._activities, name)
+
+        def call(message: Any) -> Any:
+            moment = float(len(self.calls))
+            step = Step(name, role_of(name), "failed", 1, moment, moment, moment + 0.5)
+            try:
+                result = self._call(name, activity, message)
+            except Exception as error:
+                self.errors[name] = error
+                told = replace(step, failure=type(error).__name__, message=str(error))
+                self.calls.append(told)
+                raise
+            self.calls.append(replace(step, outcome="completed"))
+            return result
+
+        return call
+
+    def _call(self, name: str, activity: Callable[[Any], Any], message: Any) -> Any:
+        fault = self._faults.draw(name, message.confirmation_code, 1)
+        if fault in (Fault.OUTAGE, Fault.BLIP):
+            raise Unavailable(f"{name}: no connection.")
+        result = activity(message)
+        if fault is not None:
+            raise Unavailable(f"{name}: connection lost before the reply.")
+        return result
+
+
+async def run_script(script: Script, trials: Sequence[Trial]) -> list[Found]:
+    """Call ``script`` once for each trial; what was found, in the order of the trials."""
+    return await asyncio.to_thread(_run_all, script, trials)
+
+
+def _run_all(script: Script, trials: Sequence[Trial]) -> list[Found]:
+    with tempfile.TemporaryDirectory(prefix="travel-") as folder:
+        database = open_database(f"sqlite:///{Path(folder, 'travel.sqlite')}")
+        store_seed_data(database, load_seed_data())
+        try:
+            found = [
+                _run(script, trial, request_for(place, trial.scenario.changes), database)
+                for place, trial in enumerate(trials, 1)
+            ]
+            return [_with_findings(one, database) for one in found]
+        finally:
+            database.close()
+
+
+def _run(script: Script, trial: Trial, request: TripRequest, database: Database) -> Found:
+    desk = Desk(database, trial)
+    status, reason, failure = "completed", "", Failure()
+    try:
+        script(desk, request)
+    except NotImplementedError:
+        raise
+    except Exception as error:
+        status, reason = "failed", str(error)
+        failure = _failure(error, desk)
+    outcome: Any = "booked" if status == "completed" else "failed"
+    booking_requests.record_outcome(database, request, outcome)
+    end = float(len(desk.calls))
+    history = History(request.workflow_id, "script", status, reason, desk.calls, [], [], end)
+    return Found(trial, request, status, history, [], failure)
+
+
+def _failure(error: Exception, desk: Desk) -> Failure:
+    """As Temporal would tell it: whose error it was."""
+    failure = Failure(message=str(error))
+    blamed = [name for name, raised in desk.errors.items() if raised is error]
+    if blamed:
+        failure.activity_failure_info.activity_type.name = blamed[-1]
+    elif not isinstance(error, TravelError):
+        failure.application_failure_info.type = type(error).__name__
+    return failure
+
+
+def _with_findings(found: Found, database: Database) -> Found:
+    code = found.request.confirmation_code
+    findings = [f for f in audit(database).findings if f.confirmation_code == code]
+    return replace(found, findings=findings)

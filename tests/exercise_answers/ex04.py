@@ -1,0 +1,43 @@
+"""Answers to the exercise of notebook 04: predictions."""
+
+from exercise_answers.answer import CORRECT, UNTOUCHED, Answer
+
+RIGHT = {
+    "flight rejected": [],
+    "hotel rejected": ["cancel_flight"],
+    "car rejected": ["cancel_hotel", "cancel_flight"],
+    "payment declined": ["cancel_car", "cancel_hotel", "cancel_flight"],
+    "hotel outage": ["cancel_hotel", "cancel_flight"],
+    "car outage": ["cancel_car", "cancel_hotel", "cancel_flight"],
+    "payment outage": ["refund_payment", "cancel_car", "cancel_hotel", "cancel_flight"],
+}
+
+NEWEST_FIRST = ("refund_payment", "cancel_car", "cancel_hotel", "cancel_flight")
+
+
+def by_rule(failure: str) -> tuple[str, ...]:
+    step, how = failure.split()
+    undone = 3 - ["flight", "hotel", "car", "payment"].index(step)
+    return NEWEST_FIRST[undone + (how != "outage") :]
+
+
+ANSWERS = {
+    "predict_compensations": {
+        "untouched": Answer(dict.fromkeys(RIGHT, ...), UNTOUCHED),
+        "reference": Answer(RIGHT, CORRECT),
+        "tuples": Answer({name: tuple(undos) for name, undos in RIGHT.items()}, CORRECT),
+        "a rule, as a function": Answer(by_rule, CORRECT),
+        "forward order": Answer(
+            {name: list(reversed(undos)) for name, undos in RIGHT.items()}, "wrong order"
+        ),
+        "everything, always": Answer(dict.fromkeys(RIGHT, NEWEST_FIRST), "everything"),
+        "refund forgotten": Answer(
+            {name: [u for u in undos if "refund" not in u] for name, undos in RIGHT.items()},
+            "refund forgotten",
+        ),
+        "outage taken for a rejection": Answer(
+            RIGHT | {"hotel outage": ["cancel_flight"]}, "prediction"
+        ),
+        "one not answered": Answer(RIGHT | {"car outage": ...}, "prediction"),
+    }
+}

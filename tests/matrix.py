@@ -306,7 +306,7 @@ async def run_cases(design: Any, cases: Sequence[Case]) -> list[Result]:
     # An attempt that is held back takes a slot, but no thread: one more for everybody else.
     with ThreadPoolExecutor(2 * BATCH) as threads:
         for first in range(0, len(cases), BATCH):
-            system, plans = await _start(design, threads)
+            system, plans = await start_planned(design, threads)
             try:
                 batch = cases[first : first + BATCH]
                 results += await _run_batch(system, plans, design, batch)
@@ -315,7 +315,7 @@ async def run_cases(design: Any, cases: Sequence[Case]) -> list[Result]:
     return results
 
 
-async def _start(design: Any, threads: ThreadPoolExecutor) -> tuple[System, Plans]:
+async def start_planned(design: Any, threads: ThreadPoolExecutor) -> tuple[System, Plans]:
     """A system whose Worker carries out plans as well."""
     triggers, switch = Triggers(), SwitchableFaults()
     injection = FaultInjection(switch)

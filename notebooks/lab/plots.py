@@ -89,7 +89,7 @@ def _draw_board_labels(figure: Figure, axes: Axes, board: Scoreboard) -> None:
     axes.set_xlim(-0.55, max(len(kinds), FEWEST) - 0.45)
     axes.set_ylim(max(len(rows), 1) - 0.45, -0.55)
     axes.xaxis.tick_top()
-    wrapped = [textwrap.fill(kind, 9) for kind in kinds]
+    wrapped = [textwrap.fill(kind, 9, break_long_words=False) for kind in kinds]
     axes.set_xticks(range(len(kinds)), wrapped, fontsize=12)
     axes.set_yticks(range(len(rows)), [textwrap.fill(row.design, 19) for row in rows], fontsize=12)
     for label, row in zip(axes.get_yticklabels(), rows, strict=True):

@@ -77,5 +77,5 @@ async def terminate_before(handle: WorkflowHandle[Any, Any]) -> None:
     # Where several steps run at once, let the others be done: else it is a matter of luck.
     while len((await handle.describe()).raw_description.pending_activities) > 1:
         await asyncio.sleep(0.05)
-    await handle.terminate("terminated by hand")
+    await handle.terminate(reason="terminated by hand")
     raise Unavailable("The Worker that ran this attempt was switched off.")

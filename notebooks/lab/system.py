@@ -101,7 +101,7 @@ class Trip:
 
     async def terminate(self, reason: str = "terminated by hand") -> None:
         """Stop the Workflow without giving it a chance to do anything."""
-        await background().run(self.handle.terminate(reason))
+        await background().run(self.handle.terminate(reason=reason))
 
     async def query(self, query: Any) -> Any:
         """Ask the Workflow, for example ``await trip.query(BookTrip.progress)``."""

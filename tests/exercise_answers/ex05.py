@@ -158,7 +158,7 @@ ANSWERS = {
                 ),
                 (
                     "for undo in reversed(undos)])\n",
-                    "for undo in reversed(undos)])\n        if self.error:\n            raise self.error\n",
+                    "for undo in reversed(undos)])\n        if self.error:\n            raise self.error\n",  # noqa: E501
                 ),
             ),
             "cause hidden",

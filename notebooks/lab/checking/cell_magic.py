@@ -1,15 +1,15 @@
-"""``%%workflow NAME``: hand a cell's Workflow to the exercise of that name."""
+"""``%%workflow NAME`` and ``%%activities NAME``: hand a cell to the exercise of that name."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from lab.checking.exercise import Exercise
-from lab.checking.modules import CellProblem, load_answer
+from lab.checking.modules import CellProblem
 
 
 def register(exercises: dict[str, Exercise]) -> None:
-    """Make ``%%workflow`` known to the notebook, if this runs in one."""
+    """Make both known to the notebook, if this runs in one."""
     try:
         from IPython import get_ipython
     except ImportError:
@@ -18,17 +18,18 @@ def register(exercises: dict[str, Exercise]) -> None:
     if shell is None:
         return
 
-    def workflow(line: str, cell: str) -> None:
+    def take(line: str, cell: str) -> None:
         name = line.strip()
         if name not in exercises:
             print(f"There is no exercise {name!r}; expected one of {', '.join(sorted(exercises))}.")
             return
         exercises[name].cell = cell
         try:
-            design = load_answer(name, cell, exercises[name].prelude).design
+            defined = exercises[name].load(cell)
         except CellProblem as problem:
             print(problem)
         else:
-            shell.user_ns[design.__name__] = design
+            shell.user_ns[defined.__name__] = defined
 
-    shell.register_magic_function(workflow, magic_kind="cell", magic_name="workflow")
+    for magic in ("workflow", "activities"):
+        shell.register_magic_function(take, magic_kind="cell", magic_name=magic)

@@ -48,6 +48,10 @@ class Exercise:
         self.last = card
         return card
 
+    def load(self, cell: str) -> Any:
+        """What a cell of this exercise defines; ``CellProblem`` if it cannot be used."""
+        raise CellProblem("This exercise needs no such cell.")
+
     async def judge(self, answer: Any) -> ReportCard:
         """What the kinds of exercise do differently."""
         raise NotImplementedError
@@ -89,6 +93,10 @@ class WorkflowExercise(Exercise):
             return ReportCard(self.title, note=UNATTEMPTED)
         return await self.judge_cell(self.cell)
 
+    def load(self, cell: str) -> Any:
+        """The Workflow class in the cell."""
+        return load_answer(self.name, cell, self.prelude).design
+
     async def judge_cell(self, cell: str) -> ReportCard:
         """The report card of an answer's text."""
         loaded = load_answer(self.name, cell, self.prelude)
@@ -99,14 +107,15 @@ class WorkflowExercise(Exercise):
             raise CellProblem(f"The Worker refuses it: {cause}") from None
         if any(unattempted(one) for one in found):
             return ReportCard(self.title, note=UNATTEMPTED)
-        return ReportCard(self.title, [_judged(one) for one in found])
+        return ReportCard(self.title, [judged(one) for one in found])
 
     async def try_out(self, loaded: Answer) -> list[Found]:
         """What is found after all trials."""
         return await run_trials(loaded.design, self.trials)
 
 
-def _judged(found: Found) -> Line:
+def judged(found: Found) -> Line:
+    """The line of the report card for one trial."""
     trial = found.trial
     problem = next(filter(None, (judge(found) for judge in trial.judges)), None)
     return Line(trial.name, trial.should, problem)
@@ -126,7 +135,7 @@ class ScriptExercise(Exercise):
             found = await run_script(answer, self.trials)
         except NotImplementedError:
             return ReportCard(self.title, note=UNATTEMPTED)
-        return ReportCard(self.title, [_judged(one) for one in found])
+        return ReportCard(self.title, [judged(one) for one in found])
 
 
 @dataclass(eq=False)

@@ -17,6 +17,7 @@ from lab.exercises.ex07_lost_acknowledgement import ask_twice, register_first
 from lab.exercises.ex08_kill_the_worker import car_first
 from lab.exercises.ex09_book_in_parallel import side_by_side
 from lab.exercises.ex10_beyond_one_machine import who_is_abandoned
+from lab.exercises.ex11_capstone import defend_it, insurance_desk, insured_trip
 
 ALL: dict[str, Exercise] = {
     exercise.name: exercise
@@ -34,6 +35,9 @@ ALL: dict[str, Exercise] = {
         car_first,
         side_by_side,
         who_is_abandoned,
+        insurance_desk,
+        insured_trip,
+        defend_it,
     )
 }
 

@@ -1,0 +1,274 @@
+"""What terminated and timed-out trips leave behind is found and released, whatever happens."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from lab.background import background
+from lab.scenarios import request_for
+from lab.system import System
+from lab.worker_process import start_worker
+from temporal import run, until
+from temporalio.client import (
+    Schedule,
+    ScheduleActionStartWorkflow,
+    ScheduleIntervalSpec,
+    ScheduleSpec,
+    WorkflowHandle,
+)
+
+from tests.matrix import BATCH, Commit, Plan, Plans, start_planned
+from travel.connection import connect, task_queue
+from travel.faults import Fault, ScriptedFault
+from travel.models import TripRequest
+from travel.providers.payments import TEST_DECLINE
+from travel.workflows.book_trip import BookTrip
+from travel.workflows.reconcile_trips import ReconcileTrips
+
+pytestmark = pytest.mark.timeout(240)
+
+FORWARD = ("store_booking_request", "book_flight", "book_hotel", "book_car", "accept_payment")
+UNDOS = ("cancel_car", "cancel_hotel", "cancel_flight")
+STEPS = (*FORWARD, "send_confirmation_email", *UNDOS)
+
+
+async def terminate_before_commit(trip: WorkflowHandle[Any, Any], commit: Commit) -> Any:
+    await trip.terminate("by hand")
+    raise ConnectionError("Nobody is waiting for this.")
+
+
+async def terminate_after_commit(trip: WorkflowHandle[Any, Any], commit: Commit) -> Any:
+    result = await commit()
+    await trip.terminate("by hand")
+    return result
+
+
+def released_meanwhile(release: Callable[[], Coroutine[Any, Any, Any]]) -> Plan:
+    """Terminated, then reconciled, and only then does the request reach the provider."""
+
+    async def plan(trip: WorkflowHandle[Any, Any], commit: Commit) -> Any:
+        await trip.terminate("by hand")
+        await release()
+        return await commit()
+
+    return plan
+
+
+async def outlive(trip: WorkflowHandle[Any, Any], commit: Commit) -> Any:
+    """Done, and the reply comes when the Workflow has timed out."""
+    result = await commit()
+    await asyncio.wait([asyncio.ensure_future(_end(trip))], timeout=2.5)
+    return result
+
+
+async def _end(trip: WorkflowHandle[Any, Any]) -> None:
+    await asyncio.gather(trip.result(), return_exceptions=True)
+
+
+@asynccontextmanager
+async def planned() -> AsyncIterator[tuple[System, Plans]]:
+    """A system whose trips can be stopped at an exact moment."""
+    with ThreadPoolExecutor(2 * BATCH) as threads:
+        system, plans = await start_planned(BookTrip, threads)
+        try:
+            yield system, plans
+        finally:
+            await system.close()
+
+
+async def reconcile(system: System) -> list[str]:
+    released = system.client.execute_workflow(
+        ReconcileTrips.run,
+        id=f"reconcile-{uuid4().hex}",
+        task_queue=system.queue or task_queue(),
+    )
+    return await background().run(released)
+
+
+def trip_for(number: int, step: str) -> TripRequest:
+    """A trip that comes to that step: to an undo only by a declined card."""
+    return request_for(number, {"confirmation_code": TEST_DECLINE} if step in UNDOS else {})
+
+
+async def stopped_at(
+    system: System, plans: Plans, steps: tuple[str, ...], plan: Plan, first: int = 1
+) -> list[TripRequest]:
+    """A trip for each step, stopped there by the plan."""
+    trips = [trip_for(number, step) for number, step in enumerate(steps, first)]
+    for trip, step in zip(trips, steps, strict=True):
+        plans.plans[trip.workflow_id, step] = (plan, system)
+    await asyncio.gather(*[system.book(trip) for trip in trips])
+    await background().run(plans.injection.settled())
+    return trips
+
+
+def codes(trips: list[TripRequest]) -> list[str]:
+    return sorted(trip.confirmation_code for trip in trips)
+
+
+def held(system: System) -> list[str]:
+    """The codes of trips that hold what they should not."""
+    return sorted({finding.confirmation_code for finding in system.audit().findings})
+
+
+# --- every step ---------------------------------------------------------------------
+
+
+def test_terminated_before_the_provider_was_called() -> None:
+    async def test() -> None:
+        async with planned() as (system, plans):
+            trips = await stopped_at(system, plans, STEPS, terminate_before_commit)
+            # Nothing is held yet at the first two, and the email comes when the trip stands.
+            abandoned = codes([*trips[2:5], *trips[6:]])
+            assert held(system) == abandoned
+            assert sorted(await reconcile(system)) == abandoned
+            assert system.audit().clean
+            assert await reconcile(system) == []
+
+    run(test())
+
+
+def test_terminated_between_commit_and_reply() -> None:
+    async def test() -> None:
+        async with planned() as (system, plans):
+            trips = await stopped_at(system, plans, STEPS, terminate_after_commit)
+            # Paid is booked: the customer was told nothing, and has a trip.
+            abandoned = codes([*trips[1:4], *trips[6:8]])
+            assert held(system) == abandoned
+            assert sorted(await reconcile(system)) == abandoned
+            assert system.audit().clean
+            assert system.audit().completed == 2
+
+    run(test())
+
+
+def test_a_request_that_arrives_after_the_reconciliation_is_refused() -> None:
+    async def test() -> None:
+        async with planned() as (system, plans):
+            released: list[list[str]] = []
+
+            async def release() -> None:
+                released.append(await reconcile(system))
+
+            await stopped_at(system, plans, FORWARD[2:], released_meanwhile(release))
+            assert any(released)
+            assert system.audit().clean
+
+    run(test())
+
+
+def test_timed_out_workflows() -> None:
+    async def test() -> None:
+        async with planned() as (system, plans):
+            trips = [trip_for(n, step) for n, step in enumerate(FORWARD[1:4], 1)]
+            for trip, step in zip(trips, FORWARD[1:4], strict=True):
+                plans.plans[trip.workflow_id, step] = (outlive, system)
+
+            # Not system.client: a virtual clock would skip to the timeout.
+            client = await background().run(
+                connect(system.server.address, namespace=system.client.namespace)
+            )
+
+            async def book(trip: TripRequest) -> None:
+                handle = await client.start_workflow(
+                    BookTrip.run,
+                    trip,
+                    id=trip.workflow_id,
+                    task_queue=system.queue or task_queue(),
+                    execution_timeout=timedelta(seconds=2),
+                )
+                await _end(handle)
+
+            await background().run(_all(book(trip) for trip in trips))
+            await background().run(plans.injection.settled())
+            assert held(system) == codes(trips)
+            assert sorted(await reconcile(system)) == codes(trips)
+            assert system.audit().clean
+
+    run(test())
+
+
+async def _all(work: Iterator[Coroutine[Any, Any, None]]) -> None:
+    await asyncio.gather(*work)
+
+
+# --- again and again ------------------------------------------------------------------
+
+
+def test_on_a_schedule() -> None:
+    async def test() -> None:
+        async with planned() as (system, plans):
+            trips = await stopped_at(system, plans, FORWARD[1:4], terminate_after_commit)
+            assert held(system) == codes(trips)
+            action = ScheduleActionStartWorkflow(
+                ReconcileTrips.run, id="reconcile", task_queue=system.queue or task_queue()
+            )
+            every = ScheduleSpec(intervals=[ScheduleIntervalSpec(every=timedelta(seconds=1))])
+            schedule = await background().run(
+                system.client.create_schedule("reconcile", Schedule(action=action, spec=every))
+            )
+            try:
+
+                async def clean() -> bool:
+                    return system.audit().clean
+
+                await until(clean, seconds=60)
+            finally:
+                await background().run(schedule.delete())
+
+    run(test())
+
+
+def test_five_at_once() -> None:
+    async def test() -> None:
+        async with planned() as (system, plans):
+            trips = await stopped_at(system, plans, FORWARD[1:4], terminate_after_commit)
+            found = await asyncio.gather(*[reconcile(system) for _ in range(5)])
+            assert sorted({code for some in found for code in some}) == codes(trips)
+            assert system.audit().clean
+
+    run(test())
+
+
+def test_trips_under_way_are_left_alone() -> None:
+    async def test() -> None:
+        async with planned() as (system, plans):
+            trips = await stopped_at(system, plans, FORWARD[1:4], terminate_after_commit)
+            live = asyncio.create_task(system.book_all([request_for(n) for n in range(20, 60)]))
+            released = []
+            while not live.done():
+                released += await reconcile(system)
+            assert sorted(released) == codes(trips)
+            assert all(trip.booked for trip in await live)
+            assert system.audit().clean
+            assert system.audit().completed == 40
+
+    run(test())
+
+
+@pytest.mark.parametrize(
+    "activity", ["find_abandoned_trips", "refund_payment", "cancel_hotel", "cancel_flight"]
+)
+def test_the_worker_is_killed_in_the_middle(activity: str) -> None:
+    async def test() -> None:
+        async with planned() as (system, plans):
+            trips = await stopped_at(system, plans, FORWARD[1:4], terminate_after_commit)
+            # A Task Queue that the Worker in this process does not poll.
+            system.queue = f"killed-{uuid4().hex}"
+            crash = ScriptedFault(activity, Fault.CRASH_AFTER_COMMIT, (1,))
+            mortal = await start_worker(system, [crash])
+            released = asyncio.create_task(reconcile(system))
+            assert await mortal.died(60) == -9
+            assert not system.audit().clean
+            await start_worker(system)
+            assert sorted(await released) == codes(trips)
+            assert system.audit().clean
+
+    run(test())

@@ -226,7 +226,8 @@ def open_database(url: str | None = None) -> Database:
         if parsed.drivername == "postgresql":
             parsed = parsed.set(drivername="postgresql+psycopg")
         engine = create_engine(parsed, **_pool_options(parsed.get_backend_name()))
-    except (ArgumentError, NoSuchModuleError, ValueError):
+    # ImportError: a kind of database that SQLAlchemy knows, but whose driver is not here.
+    except (ArgumentError, NoSuchModuleError, ValueError, ImportError):
         raise InvalidInput(
             f"{URL_VARIABLE} is not a database URL; expected sqlite:///FILE "
             "or postgresql://USER:PASSWORD@HOST/NAME."

@@ -1,7 +1,7 @@
 """Answers to the exercises of the capstone."""
 
 from lab.exercises import insurance_desk, insured_trip
-from lab.exercises.ex11_capstone import Submission
+from lab.exercises.ex11_capstone import IN_PRODUCTION, Submission
 from lab.scenarios import STEPS, CancelAt, Scenario, script
 
 from exercise_answers.answer import CORRECT, UNTOUCHED, Answer, changed
@@ -73,27 +73,6 @@ class Insurance:
             revoke(connection, trip.confirmation_code)
 """
 
-SAGA = """
-from travel.workflows.book_trip import BookTrip
-
-
-@workflow.defn
-class Mine(BookTrip):
-    @workflow.init
-    def __init__(self, request: TripRequest) -> None:
-        super().__init__(request)
-
-    @workflow.run
-    async def run(self, request: TripRequest):
-        return await super().run(request)
-
-    async def _accept_payment(self, trip, price_cents):
-        await self._step(
-            Insurance.insure_trip, trip, undo=Insurance.cancel_insurance, summary="insurance"
-        )
-        return await super()._accept_payment(trip, price_cents)
-"""
-
 INSURE = """            undos.append(Insurance.cancel_insurance)
             await call(Insurance.insure_trip, request)
 """
@@ -159,7 +138,7 @@ ANSWERS = {
         "untouched": Answer(insured_trip.skeleton, UNTOUCHED),
         "reference": Answer(TRIP, CORRECT),
         "insured first of all": Answer(INSURED_FIRST, CORRECT),
-        "BookTrip with a step more": Answer(SAGA, CORRECT),
+        "BookTrip with a step more": Answer(IN_PRODUCTION, CORRECT),
         "paid, then insured, in the saga": Answer(PAID_BEFORE, CORRECT),
         "after the saga": Answer(AFTER_THE_SAGA, "undo forgotten"),
         "after the saga, refusal ignored": Answer(IGNORED_AFTER, "error swallowed"),
@@ -187,7 +166,7 @@ ANSWERS = {
             ),
             CORRECT,
         ),
-        "for a Saga": Answer(Submission(TESTS, SAGA), CORRECT),
+        "for a Saga": Answer(Submission(TESTS, IN_PRODUCTION), CORRECT),
         "only the happy path": Answer(Submission(TESTS[:1], TRIP), "mutant survives"),
         "no lost replies": Answer(Submission([*TESTS[:2], TESTS[-1]], TRIP), "mutant survives"),
     },

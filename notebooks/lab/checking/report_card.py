@@ -19,11 +19,15 @@ class Line:
 
 @dataclass(frozen=True)
 class ReportCard:
-    """What a check found; shown, never raised. ``note`` stands alone where nothing was tried."""
+    """What a check found; shown, never raised. ``note`` stands alone where nothing was tried.
+
+    ``only_problems`` leaves out the lines that hold, where there are many.
+    """
 
     exercise: str
     lines: Sequence[Line] = ()
     note: str = ""
+    only_problems: bool = False
 
     @property
     def passed(self) -> bool:
@@ -47,7 +51,7 @@ class ReportCard:
         good = len(self.lines) - len(self.problems)
         width = max(len(line.tried) for line in self.lines)
         text = [f"{self.exercise}: {good} of {len(self.lines)} hold"]
-        for line in self.lines:
+        for line in self.problems if self.only_problems else self.lines:
             text += _told(line, width)
         text.append(self.note or ("All of it holds." if self.passed else "Stuck? Ask for a hint."))
         return "\n".join(text)

@@ -191,15 +191,21 @@ async def _begin(system: System, design: Any, trial: Trial, request: TripRequest
 
 
 async def _until_over(trips: Sequence[Trip]) -> None:
-    """Wait for the trips to end; whatever takes ever so much longer than the others is stuck."""
+    """Wait for the trips to end; what still runs long after the last that did is stuck."""
     began = time.monotonic()
-    ends = [asyncio.create_task(trip.end(LONGEST_PATIENCE_SECONDS * 2)) for trip in trips]
-    await asyncio.wait(ends, timeout=2 * PATIENCE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-    quickest = time.monotonic() - began
-    patience = max(PATIENCE_SECONDS, LENIENCE * quickest)
-    await asyncio.wait(ends, timeout=min(patience, LONGEST_PATIENCE_SECONDS) - quickest)
-    others = [_canceling.pop(trip) for trip in trips if trip in _canceling]
-    for task in (*ends, *others):
+    ends = {asyncio.create_task(trip.end(10 * LONGEST_PATIENCE_SECONDS)) for trip in trips}
+    running, patience = ends, 2 * PATIENCE_SECONDS
+    while running:
+        done, running = await asyncio.wait(
+            running, timeout=patience, return_when=asyncio.FIRST_COMPLETED
+        )
+        if not done:
+            break
+        if running == ends - done:
+            quickest = time.monotonic() - began
+            patience = min(max(PATIENCE_SECONDS, LENIENCE * quickest), LONGEST_PATIENCE_SECONDS)
+    others = {_canceling.pop(trip) for trip in trips if trip in _canceling}
+    for task in ends | others:
         task.cancel()
     await asyncio.gather(*ends, *others, return_exceptions=True)
 

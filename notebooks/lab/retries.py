@@ -39,8 +39,8 @@ def success_against_blips(
             words = f"{attempts} attempt{'s' if attempts > 1 else ''}"
             axes.annotate(
                 words,
-                (rates[-1], chances[-1]),
-                xytext=(8, 0),
+                _label_place(rates, chances),
+                xytext=(10, 2),
                 textcoords="offset points",
                 color=colour,
                 fontweight="bold",
@@ -56,6 +56,11 @@ def success_against_blips(
         title = "Retries turn a bad provider into a good trip"
         figure.suptitle(title, x=0.01, ha="left", fontweight="bold", fontsize=14)
     return Picture(figure, _alt(observed, steps))
+
+
+def _label_place(rates: Sequence[float], chances: Sequence[float]) -> tuple[float, float]:
+    """Half-way down, where the curves are far apart."""
+    return next(place for place in zip(rates, chances, strict=True) if place[1] < 0.65)
 
 
 def _alt(observed: Mapping[int, Sequence[tuple[float, float]]], steps: int) -> str:

@@ -21,7 +21,7 @@ from travel.workflows.calls import call, call_undo
 
 @workflow.defn
 class OneShield:
-    """A list of undos behind one ``asyncio.shield``: a second cancel request breaks it."""
+    """A list of undos behind one ``asyncio.shield``: a request during the undoing breaks it."""
 
     @workflow.run
     async def run(self, request: TripRequest) -> int:

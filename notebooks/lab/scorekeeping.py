@@ -2,7 +2,8 @@
 
 Each notebook runs its own design. The rows above it were run by the notebooks
 before; they are kept in ``scoreboard.json``. ``python -m lab.scorekeeping``
-runs all designs again and writes that file; a test compares it with fresh runs.
+runs all designs again and writes that file. nbval runs each row again in its notebook,
+and a test compares what all notebooks show with the record.
 """
 
 from __future__ import annotations

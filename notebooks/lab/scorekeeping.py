@@ -1,14 +1,13 @@
 """Fill the scoreboard: put designs through the scenarios and count what is left.
 
 Each notebook runs its own design. The rows above it were run by the notebooks
-before; they are kept in ``scoreboard.json``. ``python -m lab.scorekeeping``
+before; they are kept in ``scoreboard.json``. ``python -m lab.record_scoreboard``
 runs all designs again and writes that file. nbval runs each row again in its notebook,
 and a test compares what all notebooks show with the record.
 """
 
 from __future__ import annotations
 
-import asyncio
 import importlib
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -96,44 +95,3 @@ def _place(row: str) -> int:
     """Where a row stands: in the order in which the notebooks come to it."""
     rows = [*SCRIPTS, *(entry.row for entry in WORKFLOWS)]
     return rows.index(row) if row in rows else len(rows)
-
-
-async def _run_all() -> None:
-    await _run_scripts()
-    for entry in WORKFLOWS:
-        found = await score(entry.load())
-        record({entry.row: found})
-        print(entry.row, {kind: str(cell) for kind, cell in found.items()})
-    await _run_hard_ones()
-
-
-async def _run_scripts() -> None:
-    from lab.scripts import score_script  # it imports this module
-
-    for row, module in SCRIPTS.items():
-        found = await score_script(importlib.import_module(f"lab.original.{module}"))
-        record({row: found})
-        print(row, {kind: str(cell) for kind, cell in found.items()})
-
-
-async def _run_hard_ones() -> None:
-    """The columns that need a killed process or a terminated Workflow, and the last row."""
-    # These import this module.
-    from lab.crashes import WORKER_CRASH, score_crashes
-    from lab.terminations import RECONCILED, TERMINATED, score_reconciled, score_terminated
-
-    designs = [entry.load() for entry in WORKFLOWS]
-    crashed, terminated = await score_crashes(*designs), await score_terminated(*designs)
-    for entry, crash, termination in zip(WORKFLOWS, crashed, terminated, strict=True):
-        record({entry.row: {WORKER_CRASH: crash, TERMINATED: termination}})
-        print(entry.row, crash, termination)
-    best = designs[-1]
-    (crash,) = await score_crashes(best, reconciled=True)
-    (termination,) = await score_terminated(best, reconciled=True)
-    found = await score_reconciled(best) | {WORKER_CRASH: crash, TERMINATED: termination}
-    record({RECONCILED: found})
-    print(RECONCILED, {kind: str(cell) for kind, cell in found.items()})
-
-
-if __name__ == "__main__":
-    asyncio.run(_run_all())

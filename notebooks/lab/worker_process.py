@@ -27,6 +27,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from temporalio.worker import Interceptor
+
+from lab.switches import Switches
 from lab.system import System, start
 from travel.connection import connect, task_queue
 from travel.database import open_database
@@ -113,15 +116,22 @@ async def start_worker(
     workflows: Sequence[type] = WORKFLOWS,
     seed: int | None = None,
     crash_together: int = 1,
+    switches: Path | None = None,
 ) -> WorkerProcess:
     """Start a Worker in a child process and return when it is ready to work.
 
     ``faults`` is its script; with ``seed`` it draws the outages of the 44 trips instead.
     ``crash_together`` holds each attempt that is to crash after its commit until so many
-    are at that point; then one crash hits them all.
+    are at that point; then one crash hits them all. ``switches`` is a file of ``lab.switches``.
     """
     (worker,) = await start_workers(
-        system, 1, faults, workflows=workflows, seed=seed, crash_together=crash_together
+        system,
+        1,
+        faults,
+        workflows=workflows,
+        seed=seed,
+        crash_together=crash_together,
+        switches=switches,
     )
     return worker
 
@@ -134,6 +144,7 @@ async def start_workers(
     workflows: Sequence[type] = WORKFLOWS,
     seed: int | None = None,
     crash_together: int = 1,
+    switches: Path | None = None,
 ) -> list[WorkerProcess]:
     """Like ``start_worker``, for several at once."""
     orders = {
@@ -145,6 +156,7 @@ async def start_workers(
         "seed": seed,
         "workflows": [f"{design.__module__}:{design.__qualname__}" for design in workflows],
         "crash_together": crash_together,
+        "switches": str(switches) if switches else None,
     }
     workers = [WorkerProcess(_launch(orders)) for _ in range(number)]
     for worker in workers:
@@ -192,6 +204,12 @@ class CrashTogether:
         return Fault.NO_REPLY if self._missing > 0 else fault
 
 
+def _interceptor(orders: dict[str, Any]) -> Interceptor:
+    if orders["switches"]:
+        return Switches(Path(orders["switches"]))
+    return FaultInjection(_model(orders))
+
+
 def _model(orders: dict[str, Any]) -> FaultModel:
     if orders["seed"] is not None:
         return RandomFaults(orders["seed"])
@@ -220,7 +238,7 @@ async def _work(orders: dict[str, Any], stopping: asyncio.Event) -> None:
             database,
             workflows=[_load(name) for name in orders["workflows"]],
             queue=orders["queue"],
-            interceptors=[FaultInjection(_model(orders))],
+            interceptors=[_interceptor(orders)],
             max_concurrent_activities=100,
             sticky_queue_schedule_to_start_timeout=STICKY,
         )

@@ -10,11 +10,13 @@ import asyncio
 import atexit
 import contextlib
 import logging
+import sys
 import tempfile
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -140,6 +142,7 @@ class System:
     _injection: FaultInjection
     _stack: AsyncExitStack
     queue: str | None = None
+    _begin_again: Callable[[], Awaitable[System]] | None = field(default=None, repr=False)
 
     @property
     def web_ui(self) -> Link:
@@ -210,6 +213,21 @@ class System:
         """Wait until every late commit is carried out or refused, and no attempt is running."""
         await background().run(self._settled())
 
+    async def reset(self) -> None:
+        """Back to the start, in a second: no trips, no faults, no answers to exercises.
+
+        What was is left to its fate: it ends in the background.
+        """
+        assert self._begin_again is not None, "start() makes a system that can begin again"
+        fresh = await background().run(self._begin_again())  # type: ignore[arg-type]
+        old = replace(self)
+        _systems.remove(fresh)
+        for name in (f.name for f in fields(self)):
+            setattr(self, name, getattr(fresh, name))
+        asyncio.run_coroutine_threadsafe(old._close(), background().loop)
+        if "lab.exercises" in sys.modules:
+            sys.modules["lab.exercises"].forget()
+
     async def close(self) -> None:
         """Stop the Worker and delete the database."""
         await background().run(self._close())
@@ -259,6 +277,7 @@ async def _start(
     queue: str | None,
     options: dict[str, Any],
 ) -> System:
+    begin_again = partial(_start, designs, virtual_clock, namespace, queue, dict(options))
     _be_quiet()
     server = await _running_server()
     client = await connect(server.address, namespace=namespace or next(_unused))
@@ -284,6 +303,7 @@ async def _start(
     stack.push_async_callback(injection.settled)
     starter = TimeSkipper(client).client if virtual_clock else client
     system = System(starter, server, database, known, triggers, switch, injection, stack, queue)
+    system._begin_again = begin_again
     _systems.append(system)
     return system
 

@@ -48,6 +48,11 @@ class Exercise:
         self.last = card
         return card
 
+    def forget(self) -> None:
+        """Forget the answer and its report card."""
+        self.cell = self.last = None
+        self._rung = 0
+
     def load(self, cell: str) -> Any:
         """What a cell of this exercise defines; ``CellProblem`` if it cannot be used."""
         raise CellProblem("This exercise needs no such cell.")

@@ -42,3 +42,9 @@ ALL: dict[str, Exercise] = {
 }
 
 register(ALL)
+
+
+def forget() -> None:
+    """Forget every answer; ``System.reset`` does it."""
+    for exercise in ALL.values():
+        exercise.forget()

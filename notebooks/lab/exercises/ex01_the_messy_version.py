@@ -37,8 +37,8 @@ undo_in_a_script = ScriptExercise(
     ),
     hints=(
         "Write down, after each booking, what would undo it.",
-        "Look at what the patch in this notebook keeps in BOOKINGS, and what its except block "
-        "does with it.",
+        "Look at the next section: what does the colleague's patch keep in BOOKINGS, and what does "
+        "it do with that?",
         "undos.append(...)  after each booking, and in the except block a loop over "
         "reversed(undos), then raise",
     ),

@@ -87,6 +87,9 @@ register_first = WorkflowExercise(
 )
 
 PROVIDER = '''
+from travel.errors import Rejected
+
+
 def book(calls, key, action):
     """Carry out action() under this key, once; return its answer, each time."""
     if key not in calls:

@@ -15,9 +15,17 @@ from sqlalchemy import select
 
 from travel.database import Database, metadata, open_database
 from travel.errors import InvalidInput
-from travel.models import CABINS, TripRequest
 from travel.inventory import count_seed_data, store_seed_data
-from travel.seed_data import CAR_TYPES, DEFAULT_FILE, ROOM_TYPES, SeedData, check_cities, cities, load_seed_data
+from travel.models import CABINS, TripRequest
+from travel.seed_data import (
+    CAR_TYPES,
+    DEFAULT_FILE,
+    ROOM_TYPES,
+    SeedData,
+    check_cities,
+    cities,
+    load_seed_data,
+)
 from travel.trips import forty_four_trips
 
 BLOCK = """\

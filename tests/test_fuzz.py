@@ -8,6 +8,7 @@ import io
 import json
 import logging
 import os
+import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import replace
@@ -358,6 +359,32 @@ def test_any_namespace(temporal_address: str, namespace: str) -> None:
     with pytest.raises(InvalidInput) as caught:
         asyncio.run(connect(temporal_address, namespace=namespace))
     assert_one_sentence(str(caught.value))
+
+
+def test_a_database_of_somebody_else(tmp_path: Path) -> None:
+    """It has a table of ours by name, and not our columns."""
+    with sqlite3.connect(tmp_path / "travel.sqlite") as connection:
+        connection.execute("CREATE TABLE booking_requests (id INTEGER)")
+    with environment(tmp_path):
+        code, _, err = call(audit.main, [])
+    assert code == 2
+    assert_one_sentence(err)
+    assert "booking_requests" in err
+
+
+def test_a_database_that_goes_away_while_trips_are_booked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def book(*_: object, **__: object) -> None:
+        with sqlite3.connect(tmp_path / "travel.sqlite") as connection:
+            connection.execute("DROP TABLE ledger")
+
+    monkeypatch.setattr(client, "_book_and_print", book)
+    with environment(tmp_path):
+        code, _, err = call(client.main, ["--server", "embedded"])
+    assert code == 2
+    assert_one_sentence(err)
+    assert "ledger" in err
 
 
 # --- secrets ------------------------------------------------------------------------------

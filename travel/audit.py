@@ -19,12 +19,15 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from sqlalchemy.exc import DBAPIError
+
 from travel.database import (
     DEFAULT_FILE,
     URL_VARIABLE,
     Database,
     database_url,
     open_database,
+    reason_of,
 )
 from travel.errors import InvalidInput
 from travel.holdings import Trip, read_trips
@@ -185,6 +188,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         report = audit(_existing_database())
     except InvalidInput as error:
         print(error, file=sys.stderr)
+        return 2
+    except DBAPIError as error:
+        print(f"The database cannot be audited ({reason_of(error)}).", file=sys.stderr)
         return 2
     print(render(report))
     return 0 if report.clean else 1

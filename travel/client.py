@@ -17,6 +17,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
 
+from sqlalchemy.exc import DBAPIError
 from temporalio.client import Client
 from temporalio.service import RPCError
 from tqdm import tqdm
@@ -25,7 +26,7 @@ from travel.audit import audit, render
 from travel.booking import TripResult, book_trips
 from travel.connection import connect, external_server_configured
 from travel.console import leave, printable, result_lines, symbols_for, trip_line
-from travel.database import URL_VARIABLE, Database, open_database
+from travel.database import URL_VARIABLE, Database, open_database, reason_of
 from travel.errors import InvalidInput
 from travel.faults import DEFAULT_SEED, RandomFaults
 from travel.holdings import read_trips
@@ -124,6 +125,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
     except RPCError as error:
         print(f"The Temporal server stopped answering ({error.message}).", file=sys.stderr)
+    except DBAPIError as error:
+        print(f"The database stopped answering ({reason_of(error)}).", file=sys.stderr)
     except KeyboardInterrupt:
         print("Interrupted; trips under way go on where Workers run.", file=sys.stderr)
     return 2

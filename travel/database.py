@@ -239,12 +239,16 @@ def open_database(url: str | None = None) -> Database:
         database.create_tables()
     except DBAPIError as error:
         database.close()
-        reason = str(error.orig).strip().splitlines()[0] if error.orig else "no reason given"
         raise InvalidInput(
-            f"The database {database} cannot be used ({reason}); "
+            f"The database {database} cannot be used ({reason_of(error)}); "
             "expected one that exists and can be written."
         ) from None
     return database
+
+
+def reason_of(error: DBAPIError) -> str:
+    """What the database itself says, in one line: without the statement, which holds names."""
+    return next(iter(str(error.orig).strip().splitlines()), "no reason given")
 
 
 def insert_new(connection: Connection, table: Table, **values: Any) -> bool:

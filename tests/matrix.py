@@ -181,7 +181,7 @@ class Case:
     @property
     def kind(self) -> str:
         """The column of the table that it belongs to."""
-        return f"undo: {self.undo_trouble}" if self.undo else TROUBLES[self.trouble].kind
+        return "and then while undoing" if self.undo else TROUBLES[self.trouble].kind
 
     def __str__(self) -> str:
         also = f", {self.undo_trouble} in {self.undo}" if self.undo else ""

@@ -29,7 +29,9 @@ def cards(request: pytest.FixtureRequest) -> dict[tuple[str, str], ReportCard]:
     wanted = [
         item.callspec.params["case"]
         for item in request.session.items
-        if getattr(item, "callspec", None) and "case" in item.callspec.params
+        if item.path == request.path  # other tests have cases of their own
+        and getattr(item, "callspec", None)
+        and "case" in item.callspec.params
     ]
 
     async def all_of_them() -> dict[tuple[str, str], ReportCard]:

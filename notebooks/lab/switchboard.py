@@ -118,13 +118,13 @@ class Switchboard:
         """``kill -9``."""
         self.worker.kill()
         await self.worker.died()
-        self._show_state()
+        await self.refresh()
 
     async def start_worker(self) -> None:
         """Start another, if there is none."""
         if self.worker.exit_code is not None:
             self.worker = await start_worker(self.system, switches=self.switches.path)
-        self._show_state()
+        await self.refresh()
 
     async def _see_off(self, trip: Trip) -> None:
         await trip.end(within_seconds=86400)
@@ -149,7 +149,8 @@ class Switchboard:
     async def refresh(self) -> None:
         """Read the database and the latest trip's Event History, and draw them."""
         holdings = await asyncio.to_thread(read_trips, self.system.database)
-        self._risk.append((time.monotonic() - (self._began or 0), _at_risk_cents(holdings)))
+        seconds = time.monotonic() - self._began if self._began else 0.0
+        self._risk.append((seconds, _at_risk_cents(holdings)))
         self._show_state(holdings)
         latest = {trip.request.confirmation_code for trip in self.trips[-SHOWN:]}
         table = await asyncio.to_thread(held_table, self.system.database)

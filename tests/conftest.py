@@ -88,3 +88,19 @@ def temporal_address() -> Iterator[str]:
     server = asyncio.run(start_server(ui=False))
     yield server.address
     asyncio.run(server.stop())
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what each exercise's check said to each answer that was tried."""
+    reports = [*terminalreporter.getreports("passed"), *terminalreporter.getreports("failed")]
+    rows = [
+        (*value, report.outcome)
+        for report in reports
+        for name, value in report.user_properties
+        if name == "check against answer"
+    ]
+    if rows:
+        terminalreporter.section("checks against answers")
+    for exercise, answer, verdict, outcome in rows:
+        mark = "" if outcome == "passed" else "   <- WRONG"
+        terminalreporter.write_line(f"{exercise:<22} {answer:<36} {verdict}{mark}")

@@ -1,8 +1,9 @@
 """The checks, checked: every correct answer passes, every wrong one is told its mistake."""
 
 import asyncio
-from collections.abc import Iterator
-from dataclasses import dataclass
+import json
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from exercise_answers import ANSWERS, CORRECT, UNTOUCHED
@@ -14,13 +15,6 @@ from lab.exercises import ALL
 AT_ONCE = 6
 
 CASES = [(name, answer) for name, answers in ANSWERS.items() for answer in answers]
-
-
-@dataclass
-class Table:
-    """Checks against answers, printed at the end."""
-
-    rows: dict[tuple[str, str], str]
 
 
 @pytest.fixture(scope="module")
@@ -53,22 +47,19 @@ async def card_of(name: str, given: object) -> ReportCard:
     return await exercise.judge(given)
 
 
-@pytest.fixture(scope="module")
-def table() -> Iterator[Table]:
-    yield Table({})
-
-
 @pytest.mark.timeout(600)  # the first one waits for all
 @pytest.mark.parametrize("case", CASES, ids=lambda case: ": ".join(case))
 def test_check(
-    case: tuple[str, str], cards: dict[tuple[str, str], ReportCard], table: Table
+    case: tuple[str, str],
+    cards: dict[tuple[str, str], ReportCard],
+    record_property: Callable[[str, object], None],
 ) -> None:
     card, expected = cards[case], ANSWERS[case[0]][case[1]].verdict
     if expected == UNTOUCHED:
         found = "not attempted" if not card.lines and "not attempted" in card.note else "?"
     else:
         found = CORRECT if card.passed else ", ".join(card.mistakes)
-    table.rows[case] = found
+    record_property("check against answer", (*case, found))  # printed by conftest.py
     assert expected == UNTOUCHED or card.lines, card
     if expected in (CORRECT, UNTOUCHED):
         assert found == expected, card
@@ -108,9 +99,17 @@ def test_hints_climb_and_do_not_give_the_answer(
     assert exercise.why in capsys.readouterr().out
 
 
-def test_table_of_checks_against_answers(table: Table, capsys: pytest.CaptureFixture[str]) -> None:
-    """Not a test: prints what each check said to each answer."""
-    with capsys.disabled():
-        print("\n\nchecks against answers")
-        for (exercise, answer), found in table.rows.items():
-            print(f"  {exercise:<22} {answer:<34} {found}")
+def cells_with_answers() -> dict[str, str]:
+    """What stands in the notebooks' ``%%workflow`` and ``%%activities`` cells, by exercise."""
+    found = {}
+    for path in sorted((Path(__file__).parents[1] / "notebooks").glob("[0-9]*.ipynb")):
+        for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+            magic, _, text = "".join(cell["source"]).partition("\n")
+            if magic.startswith(("%%workflow ", "%%activities ")):
+                found[magic.split()[1]] = text
+    return found
+
+
+def test_the_notebooks_hold_the_untouched_exercises() -> None:
+    skeletons = {name: e.skeleton.strip("\n") for name, e in ALL.items() if e.skeleton}
+    assert cells_with_answers() == skeletons

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.background import background
+from lab.scratch import scratch_folder
 from lab.system import SwitchableFaults, System, Trip, _systems
 from lab.triggers import Triggers
 from travel.connection import connect
@@ -57,7 +58,7 @@ async def start_persistent() -> PersistentSystem:
 
 async def _start_persistent() -> PersistentSystem:
     stack = AsyncExitStack()
-    folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="travel-")))
+    folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=scratch_folder())))
     database = open_database(f"sqlite:///{folder / 'travel.sqlite'}")
     stack.callback(database.close)
     store_seed_data(database, load_seed_data())

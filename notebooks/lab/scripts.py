@@ -15,6 +15,7 @@ from lab.original.companies import KILL_AT, Companies
 from lab.scenarios import Scenario, request_for, standard_scenarios
 from lab.scoreboard import Cell
 from lab.scorekeeping import cells
+from lab.scratch import scratch_folder
 from lab.system import CountedScript
 from lab.tables import Lines
 from travel.audit import Finding, audit
@@ -36,7 +37,7 @@ class ScriptVerdict:
 
 def new_database() -> Database:
     """A database with the seed data in it, which scripts find from now on."""
-    folder = tempfile.TemporaryDirectory(prefix="travel-", ignore_cleanup_errors=True)
+    folder = tempfile.TemporaryDirectory(dir=scratch_folder(), ignore_cleanup_errors=True)
     database = open_database(f"sqlite:///{Path(folder.name, 'travel.sqlite')}")
     atexit.register(folder.cleanup)
     atexit.register(database.close)
@@ -62,7 +63,7 @@ def run_until_killed(script: str, *arguments: str, at: str) -> Lines:
 
 async def score_script(script: ModuleType) -> dict[str, Cell]:
     """Put a script through the standard scenarios, except those that cancel a Workflow."""
-    with tempfile.TemporaryDirectory(prefix="travel-", ignore_cleanup_errors=True) as folder:
+    with tempfile.TemporaryDirectory(dir=scratch_folder(), ignore_cleanup_errors=True) as folder:
         database = open_database(f"sqlite:///{Path(folder, 'travel.sqlite')}")
         try:
             store_seed_data(database, load_seed_data())

@@ -22,6 +22,7 @@ from typing import Any
 import ipywidgets as widgets
 
 from lab.pictures import money_at_risk, timeline
+from lab.scratch import scratch_folder
 from lab.switches import POSITIONS, PROVIDERS, UP, Switches
 from lab.system import System, Trip
 from lab.tables import held_table
@@ -183,7 +184,7 @@ class Switchboard:
 async def switchboard() -> Switchboard:
     """Start a server, a Worker in a process of its own, and the board in front of them."""
     system = await start_without_worker(virtual_clock=False)
-    folder = system._stack.enter_context(tempfile.TemporaryDirectory(prefix="switches-"))
+    folder = system._stack.enter_context(tempfile.TemporaryDirectory(dir=scratch_folder()))
     switches = Switches(Path(folder, "switches.json"))
     worker = await start_worker(system, switches=switches.path)
     return Switchboard(system, worker, switches)

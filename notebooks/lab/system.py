@@ -26,6 +26,7 @@ from temporalio.testing import TimeSkipper
 from lab.background import background
 from lab.history import History, cancel_noticed, read_history
 from lab.links import Link
+from lab.scratch import scratch_folder
 from lab.triggers import Triggers
 from travel.audit import Report, audit
 from travel.booking import TripResult, result_of, start_trip
@@ -282,7 +283,7 @@ async def _start(
     server = await _running_server()
     client = await connect(server.address, namespace=namespace or next(_unused))
     stack = AsyncExitStack()
-    folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="travel-"))
+    folder = stack.enter_context(tempfile.TemporaryDirectory(dir=scratch_folder()))
     database = open_database(f"sqlite:///{Path(folder, 'travel.sqlite')}")
     stack.callback(database.close)
     store_seed_data(database, load_seed_data())

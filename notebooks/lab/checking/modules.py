@@ -10,6 +10,7 @@ import hashlib
 import importlib
 import inspect
 import os
+import shutil
 import sys
 import tempfile
 import traceback
@@ -18,6 +19,8 @@ from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+
+import psutil
 
 FOLDER = Path(__file__).resolve().parents[2] / ".exercises"
 
@@ -109,6 +112,9 @@ def _workflow_of(module: ModuleType) -> Any:
 def _kernel_folder() -> tempfile.TemporaryDirectory[str]:
     """This process's folder, removed at its end; two kernels are not in each other's way."""
     FOLDER.mkdir(exist_ok=True)
+    for left in FOLDER.glob("kernel-*"):  # by kernels that were killed
+        if not psutil.pid_exists(int(left.name.split("-")[1])):
+            shutil.rmtree(left, ignore_errors=True)
     folder = tempfile.TemporaryDirectory(
         prefix=f"kernel-{os.getpid()}-", dir=FOLDER, ignore_cleanup_errors=True
     )

@@ -2,23 +2,55 @@
 (() => {
   const WIDTH = 1280, HEIGHT = 720, MARGIN = 0.03;
   const ROOM = 640;      // height for the blocks of a slide, the footer left free
+  const LINES = 28;      // of code or output on one slide
   const CONTINUED = 50;  // height of the line on top of a slide's continuation
   const SQUEEZE = 0.8;   // shrink a block to this rather than begin another slide for it
   const SMALLEST = 0.65; // smaller cannot be read from the last row: then the block scrolls
+
+  // Where line number `count` (from 0) begins in an element, as a text node and an offset.
+  function beginOfLine(element, count) {
+    const texts = document.createTreeWalker(element, NodeFilter.SHOW_TEXT);
+    for (let left = count; texts.nextNode();) {
+      const ends = [...texts.currentNode.data.matchAll(/\n/g)];
+      if (left <= ends.length) return [texts.currentNode, ends[left - 1].index + 1];
+      left -= ends.length;
+    }
+  }
+
+  // A cell with more lines than can be read on one slide, as several cells of equal length.
+  function byLines(cell) {
+    const pres = cell.querySelectorAll("pre");
+    const lines = pres.length === 1 ? pres[0].textContent.trimEnd().split("\n").length : 0;
+    const count = Math.ceil(lines / LINES);
+    const cells = [cell];
+    for (let part = count - 1; part > 0; part -= 1) {
+      const rest = document.createRange();
+      rest.selectNodeContents(pres[0]);
+      rest.setStart(...beginOfLine(pres[0], part * Math.ceil(lines / count)));
+      const content = rest.extractContents();
+      const next = cell.cloneNode(true);
+      next.removeAttribute("id");
+      next.querySelector("pre").replaceChildren(content);
+      cell.after(next);
+      cells.splice(1, 0, next);
+    }
+    return cells;
+  }
 
   // Output comes a step after its code, so that there is time for a prediction.
   function blocksOf(section) {
     const blocks = [];
     let step = 0;
-    const add = element => blocks.push({ element, step });
+    const add = cell => byLines(cell).forEach(element => blocks.push({ element, step }));
     const addCell = cell => {
-      add(cell);
       const output = cell.querySelector(":scope > .jp-Cell-outputWrapper");
+      output?.remove();
+      add(cell);
       if (!output) return;
       const shell = cell.cloneNode(false);
       shell.removeAttribute("id");
       shell.append(output);
-      cell.after(shell);
+      blocks.at(-1).element.after(shell);
       step += 1;
       add(shell);
     };
@@ -35,7 +67,11 @@
     return blocks;
   }
 
+  const pictureHeights = new Map();
+
   function measure(block) {
+    const picture = block.element.querySelector("img");
+    if (picture) pictureHeights.set(picture, picture.getBoundingClientRect().height);
     const box = block.element.getBoundingClientRect();
     block.height = box.height;
     const wide = [...block.element.querySelectorAll("pre, table, .jp-OutputArea-output")];
@@ -66,6 +102,12 @@
   }
 
   function resize({ element, fit, scale = 1, scrollHeight, height }) {
+    const picture = element.querySelector("img");
+    if (picture && scale < 1) {
+      // Zoomed out, it would grow to the width that it gains.
+      picture.style.maxHeight = `${pictureHeights.get(picture) - height * (1 - scale)}px`;
+      return;
+    }
     const zoom = Math.max(fit * scale, SMALLEST);
     if (zoom < 1) element.style.zoom = zoom;
     if (fit < SMALLEST || (scrollHeight && height * scale > scrollHeight + 1)) {

@@ -163,10 +163,13 @@ async def the_first_trip(effort: Effort) -> list[Ratio]:
 
 
 def _run_python(arguments: list[str]) -> None:
+    # Compiled modules are kept, as Python does where nobody tells it not to.
+    environment = clean_environment()
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     done = subprocess.run(
         [sys.executable, *arguments],
         cwd=ROOT,
-        env=clean_environment(),
+        env=environment,
         capture_output=True,
         text=True,
         timeout=120,

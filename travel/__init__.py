@@ -10,3 +10,5 @@ Read it top down, an import points down only:
 * ``database``, ``seed_data``, ``faults``: tables, inventory, failure model
 * ``models``, ``errors``: what crosses the wire
 """
+
+__version__ = "1.0"

@@ -12,8 +12,8 @@ import asyncio
 import os
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -66,25 +66,33 @@ async def _system(
             database = open_database()
             stack.callback(database.close)
         else:
-            database = _own_database(stack)
-            store_seed_data(database, load_seed_data())
-            _check_unused(database, requests)
+            # Opened while the server boots, which takes longer.
+            opened = stack.enter_context(ExitStack())
+            opening = asyncio.create_task(
+                asyncio.to_thread(opened.enter_context, _own_database(requests))
+            )
+            stack.push_async_callback(asyncio.wait, [opening])
             running = await stack.enter_async_context(embedded_server(ui=False))
+            database = await opening
             client = await connect(running.address)
             faults = RandomFaults(seed)
             await stack.enter_async_context(running_worker(client, database, faults=faults))
         yield client, database
 
 
-def _own_database(stack: AsyncExitStack) -> Database:
+@contextmanager
+def _own_database(requests: Sequence[TripRequest]) -> Iterator[Database]:
     """A new SQLite file that goes when the run ends, unless a database was named."""
-    if os.environ.get(URL_VARIABLE):
-        database = open_database()
-    else:
-        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="travel-"))
-        database = open_database(f"sqlite:///{Path(folder, 'travel.sqlite')}")
-    stack.callback(database.close)
-    return database
+    with ExitStack() as stack:
+        url = os.environ.get(URL_VARIABLE)
+        if not url:
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="travel-"))
+            url = f"sqlite:///{Path(folder, 'travel.sqlite')}"
+        database = open_database(url)
+        stack.callback(database.close)
+        store_seed_data(database, load_seed_data())
+        _check_unused(database, requests)
+        yield database
 
 
 def _check_unused(database: Database, requests: Sequence[TripRequest]) -> None:

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from sqlalchemy import (
     Engine,
     ForeignKey,
     Index,
+    Insert,
     Integer,
     MetaData,
     Row,
@@ -35,7 +37,6 @@ from sqlalchemy import (
     event,
     make_url,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from travel.errors import InvalidInput
@@ -177,11 +178,17 @@ class Database:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
+        # SQLite has one writer at a time, and the others ask again after a nap.
+        # Those of this process can line up instead. Other databases do that themselves.
+        one_writer = engine.dialect.name == "sqlite"
+        self._turn: AbstractContextManager[object] = (
+            threading.Lock() if one_writer else nullcontext()
+        )
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
         """Read and write, all of it or nothing."""
-        with self.engine.begin() as connection:
+        with self._turn, self.engine.begin() as connection:
             yield connection
 
     @contextmanager
@@ -257,8 +264,7 @@ def insert_new(connection: Connection, table: Table, **values: Any) -> bool:
     A second transaction that inserts the same key waits here until the first
     has committed or rolled back, so the key works as a lock.
     """
-    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    statement = insert(table).values(**values).on_conflict_do_nothing()
+    statement = _insert_or_ignore(connection, table).values(**values)
     # Not rowcount: with PostgreSQL's driver it is -1 after an INSERT.
     return connection.execute(statement.returning(*table.primary_key)).first() is not None
 
@@ -267,8 +273,18 @@ def insert_many(connection: Connection, table: Table, rows: Sequence[dict[str, A
     """Insert the rows whose key does not exist yet."""
     if not rows:
         return
-    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    connection.execute(insert(table).on_conflict_do_nothing(), rows)
+    connection.execute(_insert_or_ignore(connection, table), rows)
+
+
+def _insert_or_ignore(connection: Connection, table: Table) -> Insert:
+    # Imported where it is needed: it loads support for five drivers of PostgreSQL.
+    if connection.dialect.name == "postgresql":
+        from sqlalchemy.dialects import postgresql
+
+        return postgresql.insert(table).on_conflict_do_nothing()
+    from sqlalchemy.dialects import sqlite
+
+    return sqlite.insert(table).on_conflict_do_nothing()
 
 
 def _pool_options(backend: str) -> dict[str, Any]:

@@ -3,8 +3,8 @@
 Money is integer cents, dates are ISO dates (``"2025-01-20"``).
 """
 
-from __future__ import annotations
-
+# No "from __future__ import annotations" here: it makes text of the types, and
+# the SDK, which asks for them at every payload, would compile that text each time.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta

@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Coroutine
-from dataclasses import dataclass
 from datetime import timedelta
 from types import TracebackType
 from typing import Any, TypeVar
@@ -37,11 +36,12 @@ from temporalio.exceptions import (
 T = TypeVar("T")
 
 
-@dataclass(eq=False)
 class _Undo:
-    name: str
-    run: Callable[[], Awaitable[object]]
-    stuck: bool = False
+    # Not a dataclass: the sandbox makes this module, and so the class, for every Workflow anew.
+    def __init__(self, name: str, run: Callable[[], Awaitable[object]]) -> None:
+        self.name = name
+        self.run = run
+        self.stuck = False
 
 
 class Saga:

@@ -26,6 +26,23 @@ if hasattr(signal, "SIGHUP"):
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
+# Begun last, these would be waited for by an idle machine.
+LONGEST_FIRST = (
+    "test_matrix",
+    "test_exercises_in_jupyterlab",
+    "test_exercises",
+    "test_random_trips",
+    "test_processes",
+    "test_jupyterlab",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the files that take longest first; pytest-xdist hands them out in this order."""
+    places = {name: place for place, name in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: places.get(item.path.stem, len(places)))
+
+
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[str]:
     """URL of a PostgreSQL server: ``TEST_POSTGRES_URL``, or one started for this session.

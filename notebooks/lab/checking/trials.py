@@ -27,12 +27,14 @@ from travel.database import Database
 from travel.models import TripRequest
 
 PATIENCE_SECONDS = 10.0
-"""Real time after which a trip counts as one that never ends, on an idle machine."""
+"""Real time without an event after which a trip counts as one that never ends, on an idle
+machine."""
 
 LENIENCE = 15
 """On a busy one: so many times as long as the quickest of the trips took."""
 
 LONGEST_PATIENCE_SECONDS = 60.0
+"""After that even one that goes on and on, but gets nowhere."""
 
 SLOWNESS_SECONDS = 0.8
 
@@ -192,22 +194,33 @@ async def _begin(system: System, design: Any, trial: Trial, request: TripRequest
 
 async def _until_over(trips: Sequence[Trip]) -> None:
     """Wait for the trips to end; what still runs long after the last that did is stuck."""
-    began = time.monotonic()
-    ends = {asyncio.create_task(trip.end(10 * LONGEST_PATIENCE_SECONDS)) for trip in trips}
-    running, patience = ends, 2 * PATIENCE_SECONDS
+    began = last_end = time.monotonic()
+    ends = {asyncio.create_task(trip.end(10 * LONGEST_PATIENCE_SECONDS)): trip for trip in trips}
+    running, patience = set(ends), 2 * PATIENCE_SECONDS
     while running:
+        before = await _events([ends[task] for task in running])
         done, running = await asyncio.wait(
             running, timeout=patience, return_when=asyncio.FIRST_COMPLETED
         )
-        if not done:
+        if done:
+            last_end = time.monotonic()
+            if len(running) == len(ends) - len(done):
+                patience = max(PATIENCE_SECONDS, LENIENCE * (last_end - began))
+                patience = min(patience, LONGEST_PATIENCE_SECONDS)
+            continue
+        too_long = time.monotonic() > last_end + LONGEST_PATIENCE_SECONDS
+        if too_long or await _events([ends[task] for task in running]) == before:
             break
-        if running == ends - done:
-            quickest = time.monotonic() - began
-            patience = min(max(PATIENCE_SECONDS, LENIENCE * quickest), LONGEST_PATIENCE_SECONDS)
     others = {_canceling.pop(trip) for trip in trips if trip in _canceling}
-    for task in ends | others:
+    for task in ends.keys() | others:
         task.cancel()
     await asyncio.gather(*ends, *others, return_exceptions=True)
+
+
+async def _events(trips: Sequence[Trip]) -> int:
+    """How long their Event Histories are together: grows as long as they get anywhere."""
+    about = await asyncio.gather(*[background().run(trip.handle.describe()) for trip in trips])
+    return sum(description.history_length for description in about)
 
 
 _canceling: dict[Trip, asyncio.Task[None]] = {}

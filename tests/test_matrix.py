@@ -33,7 +33,7 @@ pytestmark = pytest.mark.timeout(600)
 
 ONE_AFTER_THE_OTHER = all_cases()
 AT_ONCE = random.Random(20250120).sample(all_cases(parallel=True), 2 * BATCH)
-FEW = 25
+FEW = 12
 """Cases of each kind of design that is known to lose."""
 
 

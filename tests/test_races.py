@@ -13,7 +13,7 @@ from uuid import uuid4
 
 import pytest
 from lab.scenarios import request_for
-from sqlalchemy import Connection, delete, func, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 from temporal import System, a_new_trip, compensations, run, running_system
 from temporalio import activity
 from temporalio.client import Client
@@ -45,6 +45,18 @@ def clean(database: Database) -> Report:
 
 
 # --- the last one -----------------------------------------------------------------
+
+
+def plenty(connection: Connection) -> None:
+    """A seat, a room and a car for everybody, so that only what is made scarce then is."""
+    hotel = (
+        connection.execute(select(hotels.c.id).where(hotels.c.airport == "JFK")).scalars().first()
+    )
+    room = {"hotel": hotel, "room_type": "deluxe", "nightly_cents": 30_000}
+    car = {"airport": "JFK", "model": "Any", "car_type": "midsize", "daily_cents": 7_000}
+    connection.execute(update(fares).values(seats=MANY))
+    connection.execute(insert(rooms), [{**room, "number": f"X{n}"} for n in range(MANY)])
+    connection.execute(insert(cars), [{**car, "licence_plate": f"X{n}"} for n in range(MANY)])
 
 
 def one_seat(connection: Connection) -> None:
@@ -81,6 +93,7 @@ def test_many_trips_for_the_last_one(
             )
 
     with sqlite_database.transaction() as connection:
+        plenty(connection)
         scarce(connection)
     results = run(test())
     assert sum(result.booked for result in results) == 1

@@ -145,12 +145,18 @@ def test_server_leaves_when_its_block_fails() -> None:
     assert not is_running(pids[0])
 
 
-def test_cancelled_start_leaves_no_process() -> None:
+@pytest.mark.parametrize("seconds", [0.01, 0.06, 0.3])
+def test_cancelled_start_leaves_no_process(seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def not_yet(port: int) -> bool:
+        return False
+
+    # However long this process is kept waiting, the start is not over when it is cancelled.
+    monkeypatch.setattr(travel.server, "_is_healthy", not_yet)
     before = {child.pid for child in psutil.Process().children(recursive=True)}
 
     async def check() -> None:
         with pytest.raises(TimeoutError):
-            await asyncio.wait_for(start_server(), timeout=0.06)
+            await asyncio.wait_for(start_server(), timeout=seconds)
 
     asyncio.run(check())
     after = psutil.Process().children(recursive=True)
@@ -203,12 +209,18 @@ def test_listens_on_the_loopback_address_only() -> None:
 
 
 def test_default_ports_are_those_of_the_documentation() -> None:
-    if any(travel.server._accepts(port) for port in (7233, 8233)):
-        pytest.skip("somebody else uses 7233 or 8233")
+    assert (travel.server.DEFAULT_PORT, travel.server.DEFAULT_UI_PORT) == (7233, 8233)
+
+
+def test_default_ports_are_taken_where_they_are_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    port, ui_port = free_port(), free_port()  # the true ones may be in use beside this test
+    monkeypatch.setattr(travel.server, "DEFAULT_PORT", port)
+    monkeypatch.setattr(travel.server, "DEFAULT_UI_PORT", ui_port)
 
     async def check() -> None:
         async with embedded_server() as server:
-            assert (server.address, server.ui_url) == ("127.0.0.1:7233", "http://localhost:8233")
+            assert server.address == f"127.0.0.1:{port}"
+            assert server.ui_url == f"http://localhost:{ui_port}"
 
     asyncio.run(check())
 

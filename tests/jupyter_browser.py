@@ -42,6 +42,9 @@ const panel = window.jupyterapp.shell.currentWidget;
 (async () => {
   await panel.revealed;
   await panel.sessionContext.ready;
+  // As a person would. A kernel that is restarted while it starts may never answer again.
+  while (panel.sessionContext.session?.kernel?.status !== "idle")
+    await new Promise(resolve => setTimeout(resolve, 50));
   await panel.sessionContext.restartKernel();
   await window.jupyterapp.commands.execute("notebook:run-all-cells");
   done("ran");

@@ -12,8 +12,9 @@ from __future__ import annotations
 import argparse
 import asyncio
 import importlib
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -36,8 +37,8 @@ from travel.providers.payments import TEST_DECLINE
 from travel.workflows.book_in_parallel import BookInParallel
 from travel.workflows.book_trip import BookTrip
 
-BATCH = 125
-"""Trips at once: more would wait for the processor until their attempts time out."""
+ATTEMPTS = 4 * lab.scenarios.AT_ONCE
+"""Attempts at once: an attempt that is held back takes a slot, and others may not wait for it."""
 
 HOLD_SECONDS = 2.5
 """An attempt that is held back must still reply before its timeout of three seconds."""
@@ -45,7 +46,7 @@ HOLD_SECONDS = 2.5
 DEAD_SECONDS = 3.5
 
 STUCK_SECONDS = 300.0
-"""Real time; a hundred trips at once take their time on a busy machine."""
+"""Real time; many trips at once take their time on a busy machine."""
 
 # --- the cases ------------------------------------------------------------------
 
@@ -301,46 +302,36 @@ class _Planned(ActivityInboundInterceptor):
 
 
 async def run_cases(design: Any, cases: Sequence[Case]) -> list[Result]:
-    """Put ``design`` through the cases, a batch at once, each batch in a system of its own."""
+    """Put ``design`` through the cases."""
     lab.scenarios.PATIENCE_SECONDS = STUCK_SECONDS
-    results = []
-    # An attempt that is held back takes a slot, but no thread: one more for everybody else.
-    with ThreadPoolExecutor(2 * BATCH) as threads:
-        for first in range(0, len(cases), BATCH):
-            system, plans = await start_planned(design, threads)
-            try:
-                batch = cases[first : first + BATCH]
-                results += await _run_batch(system, plans, design, batch)
-            finally:
-                await system.close()
-    return results
+    scenarios = [scenario_of(case) for case in cases]
+    async with planned(design) as (system, plans):
+        for number, (case, scenario) in enumerate(zip(cases, scenarios, strict=True), 1):
+            if plan := TROUBLES[case.trouble].plan:
+                workflow_id = request_for(number, scenario.changes).workflow_id
+                plans.plans[workflow_id, case.step] = (plan, system)
+        verdicts = await run_scenarios(design, scenarios, system=system)
+    return [Result(case, verdict) for case, verdict in zip(cases, verdicts, strict=True)]
 
 
-async def start_planned(design: Any, threads: ThreadPoolExecutor) -> tuple[System, Plans]:
+@asynccontextmanager
+async def planned(design: Any) -> AsyncIterator[tuple[System, Plans]]:
     """A system whose Worker carries out plans as well."""
     triggers, switch = Triggers(), SwitchableFaults()
     injection = FaultInjection(switch)
     plans = Plans(injection)
-    system = await start(
-        designs=[design],
-        interceptors=[triggers, plans, injection],
-        max_concurrent_activities=2 * BATCH,
-        activity_executor=threads,
-    )
-    system.triggers, system.switch, system._injection = triggers, switch, injection
-    return system, plans
-
-
-async def _run_batch(
-    system: System, plans: Plans, design: Any, cases: Sequence[Case]
-) -> list[Result]:
-    scenarios = [scenario_of(case) for case in cases]
-    for number, (case, scenario) in enumerate(zip(cases, scenarios, strict=True), 1):
-        if plan := TROUBLES[case.trouble].plan:
-            workflow_id = request_for(number, scenario.changes).workflow_id
-            plans.plans[workflow_id, case.step] = (plan, system)
-    verdicts = await run_scenarios(design, scenarios, system=system)
-    return [Result(case, verdict) for case, verdict in zip(cases, verdicts, strict=True)]
+    with ThreadPoolExecutor(ATTEMPTS) as threads:
+        system = await start(
+            designs=[design],
+            interceptors=[triggers, plans, injection],
+            max_concurrent_activities=ATTEMPTS,
+            activity_executor=threads,
+        )
+        system.triggers, system.switch, system._injection = triggers, switch, injection
+        try:
+            yield system, plans
+        finally:
+            await system.close()
 
 
 def scenario_of(case: Case) -> Scenario:

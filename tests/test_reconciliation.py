@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Coroutine, Iterator
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -24,7 +22,7 @@ from temporalio.client import (
     WorkflowHandle,
 )
 
-from tests.matrix import BATCH, Commit, Plan, Plans, start_planned
+from tests.matrix import Commit, Plan, Plans, planned
 from travel.connection import connect, task_queue
 from travel.faults import Fault, ScriptedFault
 from travel.models import TripRequest
@@ -72,17 +70,6 @@ async def _end(trip: WorkflowHandle[Any, Any]) -> None:
     await asyncio.gather(trip.result(), return_exceptions=True)
 
 
-@asynccontextmanager
-async def planned() -> AsyncIterator[tuple[System, Plans]]:
-    """A system whose trips can be stopped at an exact moment."""
-    with ThreadPoolExecutor(2 * BATCH) as threads:
-        system, plans = await start_planned(BookTrip, threads)
-        try:
-            yield system, plans
-        finally:
-            await system.close()
-
-
 async def reconcile(system: System) -> list[str]:
     released = system.client.execute_workflow(
         ReconcileTrips.run,
@@ -123,7 +110,7 @@ def held(system: System) -> list[str]:
 
 def test_terminated_before_the_provider_was_called() -> None:
     async def test() -> None:
-        async with planned() as (system, plans):
+        async with planned(BookTrip) as (system, plans):
             trips = await stopped_at(system, plans, STEPS, terminate_before_commit)
             # Nothing is held yet at the first two, and the email comes when the trip stands.
             abandoned = codes([*trips[2:5], *trips[6:]])
@@ -137,7 +124,7 @@ def test_terminated_before_the_provider_was_called() -> None:
 
 def test_terminated_between_commit_and_reply() -> None:
     async def test() -> None:
-        async with planned() as (system, plans):
+        async with planned(BookTrip) as (system, plans):
             trips = await stopped_at(system, plans, STEPS, terminate_after_commit)
             # Paid is booked: the customer was told nothing, and has a trip.
             abandoned = codes([*trips[1:4], *trips[6:8]])
@@ -151,7 +138,7 @@ def test_terminated_between_commit_and_reply() -> None:
 
 def test_a_request_that_arrives_after_the_reconciliation_is_refused() -> None:
     async def test() -> None:
-        async with planned() as (system, plans):
+        async with planned(BookTrip) as (system, plans):
             released: list[list[str]] = []
 
             async def release() -> None:
@@ -166,7 +153,7 @@ def test_a_request_that_arrives_after_the_reconciliation_is_refused() -> None:
 
 def test_timed_out_workflows() -> None:
     async def test() -> None:
-        async with planned() as (system, plans):
+        async with planned(BookTrip) as (system, plans):
             trips = [trip_for(n, step) for n, step in enumerate(FORWARD[1:4], 1)]
             for trip, step in zip(trips, FORWARD[1:4], strict=True):
                 plans.plans[trip.workflow_id, step] = (outlive, system)
@@ -204,7 +191,7 @@ async def _all(work: Iterator[Coroutine[Any, Any, None]]) -> None:
 
 def test_on_a_schedule() -> None:
     async def test() -> None:
-        async with planned() as (system, plans):
+        async with planned(BookTrip) as (system, plans):
             trips = await stopped_at(system, plans, FORWARD[1:4], terminate_after_commit)
             assert held(system) == codes(trips)
             action = ScheduleActionStartWorkflow(
@@ -228,7 +215,7 @@ def test_on_a_schedule() -> None:
 
 def test_five_at_once() -> None:
     async def test() -> None:
-        async with planned() as (system, plans):
+        async with planned(BookTrip) as (system, plans):
             trips = await stopped_at(system, plans, FORWARD[1:4], terminate_after_commit)
             found = await asyncio.gather(*[reconcile(system) for _ in range(5)])
             assert sorted({code for some in found for code in some}) == codes(trips)
@@ -239,7 +226,7 @@ def test_five_at_once() -> None:
 
 def test_trips_under_way_are_left_alone() -> None:
     async def test() -> None:
-        async with planned() as (system, plans):
+        async with planned(BookTrip) as (system, plans):
             trips = await stopped_at(system, plans, FORWARD[1:4], terminate_after_commit)
             live = asyncio.create_task(system.book_all([request_for(n) for n in range(20, 60)]))
             released = []
@@ -258,7 +245,7 @@ def test_trips_under_way_are_left_alone() -> None:
 )
 def test_the_worker_is_killed_in_the_middle(activity: str) -> None:
     async def test() -> None:
-        async with planned() as (system, plans):
+        async with planned(BookTrip) as (system, plans):
             trips = await stopped_at(system, plans, FORWARD[1:4], terminate_after_commit)
             # A Task Queue that the Worker in this process does not poll.
             system.queue = f"killed-{uuid4().hex}"

@@ -1,7 +1,7 @@
 """What can go wrong with a trip, as scenarios that any design can be put through.
 
 A scenario is a trip, a script of faults and perhaps cancel requests at exact
-moments. ``run_scenarios`` books one trip for each, all at once, and says what
+moments. ``run_scenarios`` books one trip for each, side by side, and says what
 the audit and the Event History found afterwards.
 """
 
@@ -94,6 +94,9 @@ class Verdict:
 
 
 PATIENCE_SECONDS = 60
+
+AT_ONCE = 64
+"""Trips under way at a time: more would wait for the processor until their attempts time out."""
 
 
 def script(step: str, fault: Fault, *attempts: int) -> ScriptedFault:
@@ -207,7 +210,7 @@ def _undos_down() -> list[Scenario]:
 async def run_scenarios(
     design: Any, scenarios: Iterable[Scenario], *, system: System | None = None
 ) -> list[Verdict]:
-    """Put ``design`` through all scenarios at once; verdicts in the order given.
+    """Put ``design`` through all scenarios, ``AT_ONCE`` at a time; verdicts in the order given.
 
     Without ``system`` it gets a fresh one, which is closed afterwards.
     """
@@ -227,7 +230,8 @@ async def _run(system: System, design: Any, scenarios: list[Scenario]) -> list[V
         for scenario, request in pairs
         for fault in scenario.faults
     ]
-    trips = await asyncio.gather(*[_book(system, design, *pair) for pair in pairs])
+    slots = asyncio.Semaphore(AT_ONCE)
+    trips = await asyncio.gather(*[_book(system, design, *pair, slots) for pair in pairs])
     await system.settled()
     report = system.audit()
     return [
@@ -236,14 +240,17 @@ async def _run(system: System, design: Any, scenarios: list[Scenario]) -> list[V
     ]
 
 
-async def _book(system: System, design: Any, scenario: Scenario, request: TripRequest) -> Trip:
+async def _book(
+    system: System, design: Any, scenario: Scenario, request: TripRequest, slots: asyncio.Semaphore
+) -> Trip:
     for cancel in scenario.cancels:
         system.at(request, cancel.step, _send(cancel.times), cancel.attempt)
-    trip = await system.begin(request, design)
-    try:
-        return await trip.end(PATIENCE_SECONDS)
-    except TimeoutError:
-        return trip
+    async with slots:
+        trip = await system.begin(request, design)
+        try:
+            return await trip.end(PATIENCE_SECONDS)
+        except TimeoutError:
+            return trip
 
 
 def _send(times: int) -> Any:

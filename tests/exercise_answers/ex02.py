@@ -63,7 +63,7 @@ ANSWERS = {
             changed(
                 REFERENCE, ("await call_once(Activities.book_car", "call_once(Activities.book_car")
             ),
-            "bug",
+            "not awaited",
         ),
         "random in the Workflow": Answer(
             changed(REFERENCE, (STORE, "        import random\n        random.random()\n" + STORE)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import itertools
 import time
 import warnings
@@ -286,6 +287,7 @@ def _dropped_coroutines(module: str) -> Iterator[list[str]]:
     try:
         yield dropped
     finally:
+        gc.collect()  # a coroutine in an error's traceback would be warned of in a later cell
         _listeners.pop(module, None)
         if not _listeners:
             warnings.showwarning = before if before is not _listen else _PRINT

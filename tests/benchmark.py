@@ -25,8 +25,8 @@ import tests.paths  # noqa: F401
 
 # isort: split
 import nbformat
-import postgres
 import psutil
+from lab import postgres
 from lab.picture import BLUE, GREY, canvas
 from lab.scenarios import request_for
 from lab.worker_process import start_without_worker, start_workers

@@ -7,9 +7,9 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-import postgres
 import pytest
 from hypothesis import settings
+from lab import postgres
 
 from travel.database import Database, open_database
 from travel.inventory import store_seed_data

@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-import postgres
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from lab import postgres
 from samples import a_trip
 from sqlalchemy import make_url
 from sqlalchemy.exc import DBAPIError

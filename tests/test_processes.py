@@ -17,9 +17,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import postgres
 import psycopg
 import pytest
+from lab import postgres
 from lab.scenarios import request_for
 from processes import read_until, running_module
 from sqlalchemy.exc import DBAPIError

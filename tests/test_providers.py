@@ -10,8 +10,8 @@ from threading import Barrier
 from typing import Any
 from uuid import uuid4
 
-import postgres
 import pytest
+from lab import postgres
 from samples import CAR_CENTS, FLIGHT_CENTS, HOTEL_CENTS, NIGHTS, PRICE_CENTS, a_trip
 from sqlalchemy import Table, delete, func, select
 

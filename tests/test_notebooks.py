@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from nbconvert.filters import markdown2html
 
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("[0-9]*.ipynb"))
 MAX_CELLS = 40
@@ -26,6 +27,11 @@ def cells(request: pytest.FixtureRequest) -> list[dict[str, Any]]:
 
 def of_type(cells: list[dict[str, Any]], cell_type: str) -> list[dict[str, Any]]:
     return [cell for cell in cells if cell["cell_type"] == cell_type]
+
+
+def formulas(html: str) -> list[str]:
+    """What stands between two dollars in one piece of text, and not in code."""
+    return re.findall(r"\$[^<$]*\$", re.sub(r"<(code|pre)\b.*?</\1>", "", html, flags=re.DOTALL))
 
 
 def test_the_course_is_whole() -> None:
@@ -52,6 +58,12 @@ def test_every_cell_has_its_place_on_the_slides(cells: list[dict[str, Any]]) -> 
 def test_no_dollar_starts_mathematics(cells: list[dict[str, Any]]) -> None:
     for cell in of_type(cells, "markdown"):
         assert not re.search(r"(?<!\\)\$", CODE.sub("", cell["source"])), cell["source"]
+        # JupyterLab looks for formulas once more in the page, where no dollar is escaped.
+        assert not formulas(markdown2html(cell["source"]))
+    for cell in of_type(cells, "code"):
+        for output in cell["outputs"]:
+            html = "".join(output.get("data", {}).get("text/html", ""))
+            assert 'class="mathjax_ignore"' in html or not formulas(html)
 
 
 def test_every_picture_has_a_text(cells: list[dict[str, Any]]) -> None:

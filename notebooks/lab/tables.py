@@ -24,6 +24,9 @@ COMPENSATION = "↓ Workflow enters compensation"
 
 BACKGROUNDS = {"bad": "rgba(213,94,0,.16)", "undo": "rgba(86,180,233,.16)", "": "transparent"}
 
+AS_IT_IS = 'class="mathjax_ignore"'
+"""To JupyterLab what stands between two dollar signs is a formula, but for this."""
+
 MILESTONES = {"WorkflowExecutionCancelRequested", *CLOSES}
 
 
@@ -57,13 +60,13 @@ class Table:
         return "\n".join(lines + ([self.note] if self.note else []))
 
     def _repr_html_(self) -> str:
-        note = f'<p style="margin:.4em 0;">{escape(self.note)}</p>' if self.note else ""
+        note = f'<p {AS_IT_IS} style="margin:.4em 0;">{escape(self.note)}</p>' if self.note else ""
         if not self.rows:
-            return f"<p>{escape(self.empty)}</p>{note}"
+            return f"<p {AS_IT_IS}>{escape(self.empty)}</p>{note}"
         head = "".join(self._cell("th", name, name) for name in self.columns)
         body = "".join(self._html_row(index, row) for index, row in enumerate(self.rows))
         return (
-            '<table style="border-collapse:collapse;">'
+            f'<table {AS_IT_IS} style="border-collapse:collapse;">'
             f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{note}"
         )
 

@@ -10,6 +10,7 @@ from uuid import uuid4
 
 import pytest
 from lab.background import background
+from lab.pause import Pause
 from lab.scenarios import request_for
 from lab.system import System
 from lab.worker_process import start_worker
@@ -21,12 +22,14 @@ from temporalio.client import (
     ScheduleSpec,
     WorkflowHandle,
 )
+from temporalio.testing import ActivityEnvironment
 
 from tests.matrix import Commit, Plan, Plans, planned
 from travel.connection import connect, task_queue
 from travel.faults import Fault, ScriptedFault
 from travel.models import TripRequest
 from travel.providers.payments import TEST_DECLINE
+from travel.reconciliation import Reconciliation
 from travel.workflows.book_trip import BookTrip
 from travel.workflows.reconcile_trips import ReconcileTrips
 
@@ -236,6 +239,38 @@ def test_trips_under_way_are_left_alone() -> None:
             assert all(trip.booked for trip in await live)
             assert system.audit().clean
             assert system.audit().completed == 40
+
+    run(test())
+
+
+class AsksLate(Reconciliation):
+    """Asks Temporal about a trip when it has been paid for and is over."""
+
+    def __init__(self, system: System, pause: Pause) -> None:
+        super().__init__(system.database, system.client)
+        self._pause = pause
+        self.asked: list[str] = []
+
+    async def _is_running(self, workflow_id: str) -> bool:
+        self._pause.go_on()
+        await self._client.get_workflow_handle(workflow_id).result()
+        self.asked.append(workflow_id)
+        return await super()._is_running(workflow_id)
+
+
+def test_a_trip_that_ends_well_between_the_look_and_the_question() -> None:
+    async def test() -> None:
+        async with planned(BookTrip) as (system, _):
+            request = request_for(1)
+            pause = Pause(system, request, "accept_payment")
+            late = AsksLate(system, pause)
+            await system.begin(request)
+            await pause.reached()
+            found = ActivityEnvironment().run(late.find_abandoned_trips)
+            assert await background().run(found) == []
+            assert late.asked == [request.workflow_id]
+            assert system.audit().clean
+            assert system.audit().completed == 1
 
     run(test())
 

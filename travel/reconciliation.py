@@ -13,7 +13,7 @@ from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
 from travel.database import Database
-from travel.holdings import Trip, read_trips
+from travel.holdings import read_trips
 from travel.models import Cancellation
 
 BATCH = 200
@@ -30,20 +30,26 @@ class Reconciliation:
     @activity.defn
     async def find_abandoned_trips(self) -> list[Cancellation]:
         """Trips that did not complete, still hold something, and have no running Workflow."""
-        found: list[Cancellation] = []
-        trips = await asyncio.to_thread(read_trips, self._database)
-        for code, trip in sorted(trips.items()):
+        ended: list[str] = []
+        for code, workflow_id in sorted((await self._unfinished()).items()):
             activity.heartbeat(code)
-            if len(found) < BATCH and await self._is_abandoned(trip):
-                found.append(Cancellation(code))
-        return found
+            if len(ended) < BATCH and not await self._is_running(workflow_id):
+                ended.append(code)
+        # Between the look and the question a trip may have come to a good end. Now that
+        # its Workflow is over, it changes nothing any more, and a second look is final.
+        unfinished = await self._unfinished()
+        return [Cancellation(code) for code in ended if code in unfinished]
 
-    async def _is_abandoned(self, trip: Trip) -> bool:
+    async def _unfinished(self) -> dict[str, str]:
+        """Workflow ids of the trips that hold something and did not complete, by code."""
+        trips = await asyncio.to_thread(read_trips, self._database)
         # A hold without a stored request names no Workflow to ask about. The
         # audit shows it; releasing it is for somebody who knows whose it is.
-        if trip.request is None or trip.completed or trip.empty:
-            return False
-        return not await self._is_running(trip.request.workflow_id)
+        return {
+            code: trip.request.workflow_id
+            for code, trip in trips.items()
+            if trip.request and not trip.completed and not trip.empty
+        }
 
     async def _is_running(self, workflow_id: str) -> bool:
         try:

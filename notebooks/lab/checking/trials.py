@@ -28,8 +28,11 @@ from travel.database import Database
 from travel.models import TripRequest
 
 PATIENCE_SECONDS = 10.0
-"""Real time without an event after which a trip counts as one that never ends, on an idle
+"""Real time without progress after which a trip counts as one that never ends, on an idle
 machine."""
+
+ATTEMPTS_THAT_COUNT = 20
+"""No provider is down for longer in a trial: more attempts are no progress."""
 
 LENIENCE = 15
 """On a busy one: so many times as long as the quickest of the trips took."""
@@ -199,7 +202,7 @@ async def _until_over(trips: Sequence[Trip]) -> None:
     ends = {asyncio.create_task(trip.end(10 * LONGEST_PATIENCE_SECONDS)): trip for trip in trips}
     running, patience = set(ends), 2 * PATIENCE_SECONDS
     while running:
-        before = await _events([ends[task] for task in running])
+        before = await _progress([ends[task] for task in running])
         done, running = await asyncio.wait(
             running, timeout=patience, return_when=asyncio.FIRST_COMPLETED
         )
@@ -210,7 +213,7 @@ async def _until_over(trips: Sequence[Trip]) -> None:
                 patience = min(patience, LONGEST_PATIENCE_SECONDS)
             continue
         too_long = time.monotonic() > last_end + LONGEST_PATIENCE_SECONDS
-        if too_long or await _events([ends[task] for task in running]) == before:
+        if too_long or await _progress([ends[task] for task in running]) == before:
             break
     others = {_canceling.pop(trip) for trip in trips if trip in _canceling}
     for task in ends.keys() | others:
@@ -218,10 +221,12 @@ async def _until_over(trips: Sequence[Trip]) -> None:
     await asyncio.gather(*ends, *others, return_exceptions=True)
 
 
-async def _events(trips: Sequence[Trip]) -> int:
-    """How long their Event Histories are together: grows as long as they get anywhere."""
+async def _progress(trips: Sequence[Trip]) -> int:
+    """Grows as long as the trips get anywhere: events, and attempts at what may still succeed."""
     about = await asyncio.gather(*[background().run(trip.handle.describe()) for trip in trips])
-    return sum(description.history_length for description in about)
+    pending = [other for each in about for other in each.raw_description.pending_activities]
+    attempts = [min(activity.attempt, ATTEMPTS_THAT_COUNT) for activity in pending]
+    return sum(description.history_length for description in about) + sum(attempts)
 
 
 _canceling: dict[Trip, asyncio.Task[None]] = {}

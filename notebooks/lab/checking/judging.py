@@ -125,11 +125,11 @@ def _sound(found: Found) -> Iterator[Problem]:
     if found.failure_type == "RestrictedWorkflowAccessError":
         what = found.history.reason.split(" from inside")[0].replace(".__call__", "")
         yield Problem("not deterministic", f"the sandbox stopped the Workflow: {what}")
-    elif _bug(found) and "'coroutine' object" in found.history.reason:
-        why = f"{found.failure_type}: {found.history.reason}"
-        yield Problem("not awaited", f"{why}; a call was never awaited")
     elif _bug(found):
-        yield Problem("bug", f"{found.failure_type}: {found.history.reason}")
+        mistake, why = "bug", f"{found.failure_type}: {found.history.reason}"
+        if "'coroutine' object" in found.history.reason:
+            mistake, why = "not awaited", f"{why}; a call was never awaited"
+        yield Problem(mistake, why)
     elif found.status == "stuck":
         waiting = [step for step in found.history.steps if step.outcome == RUNNING]
         names = ", ".join(sorted({step.activity for step in waiting})) or "nothing that we can see"

@@ -52,7 +52,12 @@ def test_outputs_are_of_one_run_from_top_to_bottom(cells: list[dict[str, Any]]) 
 
 def test_every_cell_has_its_place_on_the_slides(cells: list[dict[str, Any]]) -> None:
     assert {cell["metadata"]["slideshow"]["slide_type"] for cell in cells} <= SLIDE_TYPES
-    assert any(cell["metadata"]["slideshow"]["slide_type"] == "notes" for cell in cells)
+    notes = [c for c in cells if c["metadata"]["slideshow"]["slide_type"] == "notes"]
+    assert notes
+    # Folded away on the page, where they would give away what is to be predicted.
+    for note in notes:
+        assert note["source"].startswith("<details>\n<summary>For the instructor</summary>\n\n")
+        assert note["source"].endswith("\n\n</details>")
 
 
 def test_no_dollar_starts_mathematics(cells: list[dict[str, Any]]) -> None:

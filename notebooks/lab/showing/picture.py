@@ -19,6 +19,7 @@ from PIL import Image
 BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
 YELLOW, BLUE, RED, PURPLE = "#F0E442", "#0072B2", "#D55E00", "#CC79A7"
 GREY, PALE, INK = "#8A8A8A", "#EDEDED", "#222222"
+PLUM = "#8F4A78"  # purple, dark enough for words
 
 WIDTH = 10.0
 DOTS_PER_INCH = 160

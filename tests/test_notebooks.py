@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from lab.showing import course_maps
 from nbconvert.filters import markdown2html
 
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("[0-9]*.ipynb"))
@@ -86,6 +87,25 @@ def test_nothing_went_wrong_that_was_not_meant_to(cells: list[dict[str, Any]]) -
         for output in cell["outputs"]:
             assert output["output_type"] != "error"
             assert output.get("name") != "stderr"
+
+
+def test_the_minutes_are_those_of_the_map() -> None:
+    """The head of a notebook says what the map says; what 00 says of the paths is their sum."""
+    heads = [
+        json.loads(path.read_text(encoding="utf-8"))["cells"][0]["source"] for path in NOTEBOOKS
+    ]
+    minutes = {notebook.title: notebook.minutes for notebook in course_maps.NOTEBOOKS}
+    found = 0
+    for head in map("".join, heads):
+        title = head.splitlines()[0].removeprefix("# ").partition(":")[0]
+        told = re.search(r"\*\*Time:\*\* (\d+) minutes", head)
+        if title in minutes and told:
+            found += 1
+            assert int(told[1]) == minutes[title], title
+    assert found >= 5
+    first = NOTEBOOKS[0].read_text(encoding="utf-8")
+    assert f"{course_maps.hours(course_maps.core_path())} with all exercises" in first
+    assert f"{course_maps.hours(list(course_maps.NOTEBOOKS))} together" in first
 
 
 def test_imports_need_no_path(cells: list[dict[str, Any]]) -> None:

@@ -121,6 +121,12 @@ def test_the_event_table_lists_what_the_brief_lists(histories: dict[str, History
     ]
 
 
+def test_the_web_ui_has_about_three_times_as_many_events(histories: dict[str, History]) -> None:
+    """So says notebook 00."""
+    history = histories["PaymentFail-Test"]
+    assert 2.5 < len(history.events) / len(event_table(history).lines) < 3.5
+
+
 def test_two_runs_show_the_same_text(runs: list) -> None:
     def shown(run: tuple) -> list[str]:
         histories, results, held = run

@@ -33,7 +33,10 @@ from .choices import (
 )
 from .code import Code
 from .errors import NeverYields, NotDeterministic, NotSimulated, SimulationError, StillRunning
+from .shrink import shrink
 from .simulation import Handle, Simulation, UpdateHandle
+from .trial import Outcome, Trial, cancels_at, every, faults_at
+from .world import Nothing, Objects, Several, Sqlite, World
 
 __all__ = [
     "FAULTS",
@@ -55,14 +58,25 @@ __all__ = [
     "NeverYields",
     "NotDeterministic",
     "NotSimulated",
+    "Nothing",
+    "Objects",
     "Odds",
+    "Outcome",
     "Schedule",
+    "Several",
     "Signal",
     "Simulation",
     "SimulationError",
     "Site",
+    "Sqlite",
     "StillRunning",
     "Terminate",
+    "Trial",
     "Update",
     "UpdateHandle",
+    "World",
+    "cancels_at",
+    "every",
+    "faults_at",
+    "shrink",
 ]

@@ -26,24 +26,24 @@ import tests.paths  # noqa: F401
 # isort: split
 import nbformat
 import psutil
-from lab import postgres
-from lab.picture import BLUE, GREY, canvas
-from lab.scenarios import request_for
-from lab.worker_process import start_without_worker, start_workers
+from lab.breaking.scenarios import request_for
+from lab.running import postgres
+from lab.running.worker_process import start_without_worker, start_workers
+from lab.showing.picture import BLUE, GREY, canvas
 from nbclient import NotebookClient
 from processes import clean_environment
 from temporalio.client import Client
 
 from tests.benchmark_workflows import Nothings, nothing
-from travel import booking_requests
 from travel.activities import Activities
 from travel.booking import book_trips
-from travel.connection import connect
-from travel.database import Database, open_database
-from travel.inventory import store_seed_data
 from travel.models import Cancellation, ConfirmationEmail, PaymentRequest, TripRequest
-from travel.seed_data import SeedData, load_seed_data
-from travel.server import _find_executable, embedded_server
+from travel.store import booking_requests
+from travel.store.database import Database, open_database
+from travel.store.inventory import store_seed_data
+from travel.store.seed_data import SeedData, load_seed_data
+from travel.temporal.connection import connect
+from travel.temporal.server import _find_executable, embedded_server
 from travel.trips import forty_four_trips
 from travel.worker import quiet_expected_failures, running_worker
 

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
-from lab import postgres
+from lab.running import postgres
 
-from travel.database import Database, open_database
-from travel.inventory import store_seed_data
-from travel.seed_data import load_seed_data
-from travel.server import start_server
+from travel.store.database import Database, open_database
+from travel.store.inventory import store_seed_data
+from travel.store.seed_data import load_seed_data
+from travel.temporal.server import start_server
 
 # The same examples on every run; no deadline, because CI machines pause.
 settings.register_profile("course", deadline=None, derandomize=True)

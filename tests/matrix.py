@@ -22,22 +22,22 @@ from typing import Any
 import tests.paths  # noqa: F401
 
 # isort: split
-import lab.scenarios
-from lab.scenarios import CancelAt, Scenario, Verdict, request_for, run_scenarios, script
-from lab.system import SwitchableFaults, System, start
-from lab.triggers import Triggers
+import lab.breaking.scenarios
+from lab.breaking.scenarios import CancelAt, Scenario, Verdict, request_for, run_scenarios, script
+from lab.running.system import SwitchableFaults, System, start
+from lab.running.triggers import Triggers
 from temporalio import activity
 from temporalio.client import WorkflowHandle
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
 from travel.errors import Unavailable
-from travel.fault_injection import FaultInjection
 from travel.faults import Fault, ScriptedFault
+from travel.faults.injection import FaultInjection
 from travel.providers.payments import TEST_DECLINE
 from travel.workflows.book_in_parallel import BookInParallel
 from travel.workflows.book_trip import BookTrip
 
-ATTEMPTS = 4 * lab.scenarios.AT_ONCE
+ATTEMPTS = 4 * lab.breaking.scenarios.AT_ONCE
 """Attempts at once: an attempt that is held back takes a slot, and others may not wait for it."""
 
 HOLD_SECONDS = 2.5
@@ -303,7 +303,7 @@ class _Planned(ActivityInboundInterceptor):
 
 async def run_cases(design: Any, cases: Sequence[Case]) -> list[Result]:
     """Put ``design`` through the cases."""
-    lab.scenarios.PATIENCE_SECONDS = STUCK_SECONDS
+    lab.breaking.scenarios.PATIENCE_SECONDS = STUCK_SECONDS
     scenarios = [scenario_of(case) for case in cases]
     async with planned(design) as (system, plans):
         for number, (case, scenario) in enumerate(zip(cases, scenarios, strict=True), 1):
@@ -370,7 +370,7 @@ FLAWED = (
 
 def load(module: str, design: str) -> Any:
     """A flawed design."""
-    return getattr(importlib.import_module(f"travel.workflows.{module}"), design)
+    return getattr(importlib.import_module(f"lab.designs.{module}"), design)
 
 
 def table(rows: Iterable[tuple[str, Sequence[Result]]]) -> str:

@@ -18,11 +18,12 @@ from typing import Any
 import tests.paths  # noqa: F401
 
 # isort: split
-from lab.background import background
-from lab.reconcile import reconcile
-from lab.scenarios import Scenario, request_for, run_scenarios, standard_scenarios
-from lab.system import System, start
-from lab.terminations import terminate_before
+import lab.designs
+from lab.breaking.scenarios import Scenario, request_for, run_scenarios, standard_scenarios
+from lab.breaking.terminations import terminate_before
+from lab.running.background import background
+from lab.running.reconciling import reconcile
+from lab.running.system import System, start
 from temporalio.client import WorkflowHandle
 
 import travel.workflows
@@ -55,13 +56,14 @@ MANY = (
 
 
 def all_designs() -> dict[str, Any]:
-    """Every Workflow in ``travel.workflows``, by name.
+    """Every Workflow of ours and every flawed one, by name.
 
     But for the changed versions of one that run under its name: notebook 08 replays these.
     """
     return {
         design.__name__: design
-        for found in pkgutil.iter_modules(travel.workflows.__path__, "travel.workflows.")
+        for package in (travel.workflows, lab.designs)
+        for found in pkgutil.iter_modules(package.__path__, f"{package.__name__}.")
         for design in vars(importlib.import_module(found.name)).values()
         if _registered_name(design) == getattr(design, "__name__", "")
     }

@@ -20,11 +20,11 @@ from temporalio.testing import TimeSkipper
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
 from travel.booking import TripResult, result_of, start_trip
-from travel.connection import connect
-from travel.database import Database
-from travel.fault_injection import FaultInjection
 from travel.faults import Fault, FaultModel, ScriptedFault, ScriptedFaults
+from travel.faults.injection import FaultInjection
 from travel.models import TripRequest
+from travel.store.database import Database
+from travel.temporal.connection import connect
 from travel.worker import WORKFLOWS, running_worker
 from travel.workflows.book_trip import BookTrip
 

@@ -12,12 +12,12 @@ from samples import FLIGHT_CENTS, HOTEL_CENTS, PRICE_CENTS, a_trip
 from sqlalchemy import Connection, text
 
 from travel.audit import Finding, Report, audit, render
-from travel.booking_requests import record_outcome, store
-from travel.database import Database
-from travel.inventory import store_seed_data
 from travel.models import PaymentRequest, TripRequest, idempotency_key
 from travel.providers import cars, flights, hotels, payments
-from travel.seed_data import load_seed_data
+from travel.store.booking_requests import record_outcome, store
+from travel.store.database import Database
+from travel.store.inventory import store_seed_data
+from travel.store.seed_data import load_seed_data
 
 ROOT = Path(__file__).parents[1]
 CODE = "TEST-1"
@@ -435,12 +435,12 @@ def test_a_missing_default_database_is_not_called_clean(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     import travel.audit
-    import travel.database
+    import travel.store.database
 
     missing = tmp_path / ".travel.sqlite"
     monkeypatch.delenv("TRAVEL_DATABASE_URL", raising=False)
     monkeypatch.setattr(travel.audit, "DEFAULT_FILE", missing)
-    monkeypatch.setattr(travel.database, "DEFAULT_FILE", missing)
+    monkeypatch.setattr(travel.store.database, "DEFAULT_FILE", missing)
     assert travel.audit.main([]) == 2
     assert "no database" in capsys.readouterr().err
     assert not missing.exists()

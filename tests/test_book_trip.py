@@ -11,6 +11,15 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from lab.designs.email_in_the_saga import EmailInTheSaga
+from lab.designs.forward_order import ForwardOrder
+from lab.designs.one_shield import OneShield
+from lab.designs.retry_then_undo import RetryThenUndo
+from lab.designs.siblings_lost import SiblingsLost
+from lab.designs.undo_everything import UndoEverything
+from lab.designs.undo_not_awaited import UndoNotAwaited
+from lab.designs.undo_registered_late import UndoRegisteredLate
+from lab.designs.without_compensation import WithoutCompensation
 from samples import NIGHTS, PRICE_CENTS
 from sqlalchemy import func, select
 from temporal import (
@@ -37,25 +46,16 @@ from temporalio.exceptions import ApplicationError, CancelledError
 from temporalio.worker import UnsandboxedWorkflowRunner
 
 from travel.audit import audit
-from travel.database import Database, outbox
 from travel.faults import Fault, ScriptedFault
 from travel.models import Passenger, TripRequest
 from travel.providers import cars
 from travel.providers.payments import TEST_DECLINE
-from travel.search_attributes import TRIP_STATUS
+from travel.store.database import Database, outbox
+from travel.temporal.search_attributes import TRIP_STATUS
 from travel.workflows import calls
 from travel.workflows.book_in_parallel import BookInParallel
 from travel.workflows.book_trip import BookTrip
-from travel.workflows.email_in_the_saga import EmailInTheSaga
-from travel.workflows.forward_order import ForwardOrder
-from travel.workflows.one_shield import OneShield
 from travel.workflows.reconcile_trips import ReconcileTrips
-from travel.workflows.retry_then_undo import RetryThenUndo
-from travel.workflows.siblings_lost import SiblingsLost
-from travel.workflows.undo_everything import UndoEverything
-from travel.workflows.undo_not_awaited import UndoNotAwaited
-from travel.workflows.undo_registered_late import UndoRegisteredLate
-from travel.workflows.without_compensation import WithoutCompensation
 
 pytestmark = pytest.mark.timeout(90)
 

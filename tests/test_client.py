@@ -19,8 +19,8 @@ from processes import (
 )
 
 from travel.audit import audit
-from travel.database import Database, open_database
-from travel.seed_data import cities, load_seed_data
+from travel.store.database import Database, open_database
+from travel.store.seed_data import cities, load_seed_data
 from travel.trips import forty_four_trips
 
 pytestmark = pytest.mark.timeout(90)

@@ -14,17 +14,17 @@ from temporalio.api.operatorservice.v1 import RemoveSearchAttributesRequest
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
-import travel.server
-from travel.connection import (
+import travel.temporal.server
+from travel.errors import InvalidInput
+from travel.temporal.connection import (
     connect,
     external_server_configured,
     register_search_attribute,
     task_queue,
 )
-from travel.errors import InvalidInput
-from travel.runtime import quiet_runtime
-from travel.search_attributes import TRIP_STATUS
-from travel.server import embedded_server
+from travel.temporal.runtime import quiet_runtime
+from travel.temporal.search_attributes import TRIP_STATUS
+from travel.temporal.server import embedded_server
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -190,7 +190,7 @@ def test_profile_of_the_home_folder_keeps_its_key(
 
     async def check() -> None:
         async with embedded_server(ui=False) as server:
-            monkeypatch.setattr(travel.server, "_embedded_addresses", set())
+            monkeypatch.setattr(travel.temporal.server, "_embedded_addresses", set())
             client = await connect(server.address)
             assert client.service_client.config.api_key is None
 
@@ -251,7 +251,7 @@ def test_api_key_for_a_server_without_tls(monkeypatch: pytest.MonkeyPatch) -> No
 
     async def check() -> None:
         async with embedded_server(ui=False) as server:
-            monkeypatch.setattr(travel.server, "_embedded_addresses", set())
+            monkeypatch.setattr(travel.temporal.server, "_embedded_addresses", set())
             with pytest.raises(InvalidInput, match="does not speak TLS") as caught:
                 await connect(server.address)
             assert SECRET not in str(caught.value)
@@ -315,14 +315,14 @@ def test_one_quiet_runtime() -> None:
 
 
 def test_search_attribute_on_a_server_started_without_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    arguments = travel.server._arguments
+    arguments = travel.temporal.server._arguments
 
     def without_attribute(*options: Any) -> list[str]:
         asked = arguments(*options)
         position = asked.index("--search-attribute")
         return asked[:position] + asked[position + 2 :]
 
-    monkeypatch.setattr(travel.server, "_arguments", without_attribute)
+    monkeypatch.setattr(travel.temporal.server, "_arguments", without_attribute)
 
     async def check() -> None:
         async with embedded_server(ui=False) as server:

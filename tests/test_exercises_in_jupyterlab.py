@@ -113,7 +113,7 @@ def test_the_switchboard_through_an_outage_and_the_death_of_a_worker(
     driver, address = lab
     open_notebook(driver, address, "00_start_here.ipynb")
     cells = restart_and_run_all(driver)
-    board = index_of(cells, "from lab.switchboard")
+    board = index_of(cells, "from lab.breaking import switchboard")
     run_cell(driver, board)
     wait_for_state(driver, lambda state: state["Worker"] == "running")
 

@@ -20,11 +20,11 @@ from temporalio.worker import UnsandboxedWorkflowRunner
 
 from travel.audit import audit
 from travel.booking import TripResult, book_trips
-from travel.connection import connect
-from travel.database import Database, booking_requests
 from travel.faults import BRIEF_RATES, DEFAULT_SEED, RandomFaults
 from travel.models import TripRequest
-from travel.server import embedded_server
+from travel.store.database import Database, booking_requests
+from travel.temporal.connection import connect
+from travel.temporal.server import embedded_server
 from travel.trips import forty_four_trips
 from travel.workflows import calls
 

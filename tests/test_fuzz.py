@@ -19,7 +19,7 @@ from unittest import mock
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from lab import postgres
+from lab.running import postgres
 from samples import a_trip
 from sqlalchemy import make_url
 from sqlalchemy.exc import DBAPIError
@@ -27,12 +27,12 @@ from temporal import a_new_trip, run, running_system
 
 from travel import audit, client, worker
 from travel.booking import start_trip
-from travel.connection import connect
-from travel.database import Database, open_database
 from travel.errors import InvalidInput
-from travel.holdings import read_trips
 from travel.models import Passenger
-from travel.seed_data import DEFAULT_FILE, load_seed_data
+from travel.store.database import Database, open_database
+from travel.store.holdings import read_trips
+from travel.store.seed_data import DEFAULT_FILE, load_seed_data
+from travel.temporal.connection import connect
 
 pytestmark = pytest.mark.timeout(240)
 

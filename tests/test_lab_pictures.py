@@ -5,8 +5,7 @@ import io
 from collections.abc import Callable
 
 import pytest
-from lab.history import History, Step, in_words, read_history, role_of
-from lab.pictures import (
+from lab.showing import (
     Picture,
     course_map,
     distribution,
@@ -15,18 +14,19 @@ from lab.pictures import (
     scoreboard,
     timeline,
 )
-from lab.scoreboard import Cell, Scoreboard
-from lab.tables import activity_table, audit_table, event_table, held_table, trips_table
+from lab.showing.history import History, Step, in_words, read_history, role_of
+from lab.showing.scoreboards import Cell, Scoreboard
+from lab.showing.tables import activity_table, audit_table, event_table, held_table, trips_table
 from PIL import Image
 
 from travel.audit import Finding, Report
 from travel.booking import TripResult, result_of, start_trip
-from travel.connection import connect
-from travel.database import Database, open_database
 from travel.faults import Fault, ScriptedFault, ScriptedFaults
-from travel.inventory import store_seed_data
-from travel.seed_data import load_seed_data
-from travel.server import embedded_server
+from travel.store.database import Database, open_database
+from travel.store.inventory import store_seed_data
+from travel.store.seed_data import load_seed_data
+from travel.temporal.connection import connect
+from travel.temporal.server import embedded_server
 from travel.trips import forty_four_trips
 from travel.worker import running_worker
 

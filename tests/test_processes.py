@@ -19,8 +19,8 @@ from typing import Any
 
 import psycopg
 import pytest
-from lab import postgres
-from lab.scenarios import request_for
+from lab.breaking.scenarios import request_for
+from lab.running import postgres
 from processes import read_until, running_module
 from sqlalchemy.exc import DBAPIError
 from temporal import run
@@ -29,13 +29,13 @@ from temporalio.service import RPCError
 
 from travel.audit import audit
 from travel.booking import TripResult, result_of, start_trip
-from travel.connection import connect
-from travel.database import Database, open_database
 from travel.faults import BRIEF_RATES, RandomFaults
-from travel.inventory import store_seed_data
 from travel.models import TripRequest
-from travel.seed_data import load_seed_data
-from travel.server import embedded_server, start_server
+from travel.store.database import Database, open_database
+from travel.store.inventory import store_seed_data
+from travel.store.seed_data import load_seed_data
+from travel.temporal.connection import connect
+from travel.temporal.server import embedded_server, start_server
 from travel.worker import running_worker
 
 pytestmark = [

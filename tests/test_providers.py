@@ -11,15 +11,11 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from lab import postgres
+from lab.running import postgres
 from samples import CAR_CENTS, FLIGHT_CENTS, HOTEL_CENTS, NIGHTS, PRICE_CENTS, a_trip
 from sqlalchemy import Table, delete, func, select
 
-from travel import database as tables
-from travel.booking_requests import record_outcome, store
-from travel.database import Database, open_database
 from travel.errors import Rejected
-from travel.inventory import store_seed_data
 from travel.models import (
     CarBooking,
     ConfirmationEmail,
@@ -31,7 +27,11 @@ from travel.models import (
     TripRequest,
 )
 from travel.providers import cars, email, flights, hotels, payments
-from travel.seed_data import load_seed_data
+from travel.store import database as tables
+from travel.store.booking_requests import record_outcome, store
+from travel.store.database import Database, open_database
+from travel.store.inventory import store_seed_data
+from travel.store.seed_data import load_seed_data
 
 WRITTEN = (
     tables.booking_requests,

@@ -12,7 +12,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from lab.scenarios import request_for
+from lab.breaking.scenarios import request_for
 from sqlalchemy import Connection, delete, func, insert, select, update
 from temporal import System, a_new_trip, compensations, run, running_system
 from temporalio import activity
@@ -22,8 +22,8 @@ from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, 
 
 from travel.audit import Report, audit
 from travel.booking import TripResult, book_trips
-from travel.database import Database, cars, fares, hotels, outbox, rooms
 from travel.models import Passenger, TripRequest
+from travel.store.database import Database, cars, fares, hotels, outbox, rooms
 from travel.workflows.book_in_parallel import BookInParallel
 from travel.workflows.book_trip import BookTrip
 

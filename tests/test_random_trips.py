@@ -15,19 +15,19 @@ from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any
 
-import lab.scenarios
+import lab.breaking.scenarios
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from lab.scenarios import CancelAt, Scenario, Verdict, request_for, run_scenarios
-from lab.system import EXERCISES, start
+from lab.breaking.scenarios import CancelAt, Scenario, Verdict, request_for, run_scenarios
+from lab.designs.undo_what_succeeded import UndoWhatSucceeded
+from lab.running.system import EXERCISES, start
 
 from travel.faults import Fault, RandomFaults, ScriptedFault
 from travel.models import CABINS, Passenger
 from travel.providers.payments import TEST_DECLINE
 from travel.workflows.book_in_parallel import BookInParallel
 from travel.workflows.book_trip import BookTrip
-from travel.workflows.undo_what_succeeded import UndoWhatSucceeded
 
 TRIPS = int(os.environ.get("TEST_RANDOM_TRIPS", "1000"))
 AN_EXAMPLE = 100
@@ -202,7 +202,7 @@ def report(batch: Batch) -> str:
 @pytest.fixture(autouse=True)
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """A hundred trips at once take their time on a busy machine."""
-    monkeypatch.setattr(lab.scenarios, "PATIENCE_SECONDS", 240)
+    monkeypatch.setattr(lab.breaking.scenarios, "PATIENCE_SECONDS", 240)
 
 
 # The first example that Hypothesis draws is always the simplest one: 100 trips without faults.

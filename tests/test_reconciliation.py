@@ -9,11 +9,11 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from lab.background import background
-from lab.pause import Pause
-from lab.scenarios import request_for
-from lab.system import System
-from lab.worker_process import start_worker
+from lab.breaking.scenarios import request_for
+from lab.running.background import background
+from lab.running.pause import Pause
+from lab.running.system import System
+from lab.running.worker_process import start_worker
 from temporal import run, until
 from temporalio.client import (
     Schedule,
@@ -25,11 +25,11 @@ from temporalio.client import (
 from temporalio.testing import ActivityEnvironment
 
 from tests.matrix import Commit, Plan, Plans, planned
-from travel.connection import connect, task_queue
 from travel.faults import Fault, ScriptedFault
 from travel.models import TripRequest
 from travel.providers.payments import TEST_DECLINE
 from travel.reconciliation import Reconciliation
+from travel.temporal.connection import connect, task_queue
 from travel.workflows.book_trip import BookTrip
 from travel.workflows.reconcile_trips import ReconcileTrips
 

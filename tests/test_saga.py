@@ -19,7 +19,7 @@ from temporalio.exceptions import ActivityError, ApplicationError, CancelledErro
 from temporalio.testing import TimeSkipper
 from temporalio.worker import Worker
 
-from travel.connection import connect
+from travel.temporal.connection import connect
 
 pytestmark = pytest.mark.timeout(60)
 

@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 
 import pytest
-from lab.scorekeeping import KINDS, WORKFLOWS, recorded
+from lab.breaking.scorekeeping import KINDS, WORKFLOWS, recorded
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 LAST_ROW = recorded().rows[-1]

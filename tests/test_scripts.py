@@ -7,13 +7,13 @@ import importlib
 from types import ModuleType
 
 import pytest
+from lab.breaking.scorekeeping import SCRIPTS, recorded
+from lab.breaking.scripts import new_database, run_until_killed, score_script
 from lab.original.companies import Companies
-from lab.scorekeeping import SCRIPTS, recorded
-from lab.scripts import new_database, run_until_killed, score_script
 
 from travel.audit import audit
-from travel.database import URL_VARIABLE, Database
 from travel.faults import ScriptedFaults
+from travel.store.database import URL_VARIABLE, Database
 
 
 @pytest.fixture

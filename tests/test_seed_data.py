@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from travel.database import Database, metadata, open_database
 from travel.errors import InvalidInput
-from travel.inventory import count_seed_data, store_seed_data
 from travel.models import CABINS, TripRequest
-from travel.seed_data import (
+from travel.store.database import Database, metadata, open_database
+from travel.store.inventory import count_seed_data, store_seed_data
+from travel.store.seed_data import (
     CAR_TYPES,
     DEFAULT_FILE,
     ROOM_TYPES,

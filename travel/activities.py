@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from temporalio import activity
 
-from travel import booking_requests
-from travel.database import Database
 from travel.models import (
     Cancellation,
     CarBooking,
@@ -22,6 +20,8 @@ from travel.models import (
     idempotency_key,
 )
 from travel.providers import cars, email, flights, hotels, payments
+from travel.store import booking_requests
+from travel.store.database import Database
 
 
 class Activities:

@@ -21,7 +21,9 @@ from dataclasses import dataclass
 
 from sqlalchemy.exc import DBAPIError
 
-from travel.database import (
+from travel.errors import InvalidInput
+from travel.models import TripRequest, stay_dates
+from travel.store.database import (
     DEFAULT_FILE,
     URL_VARIABLE,
     Database,
@@ -29,9 +31,7 @@ from travel.database import (
     open_database,
     reason_of,
 )
-from travel.errors import InvalidInput
-from travel.holdings import Trip, read_trips
-from travel.models import TripRequest, stay_dates
+from travel.store.holdings import Trip, read_trips
 
 
 @dataclass(frozen=True)

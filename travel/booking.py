@@ -22,12 +22,12 @@ from temporalio.exceptions import (
 )
 from temporalio.service import RPCError, RPCStatusCode
 
-from travel import booking_requests
-from travel.booking_requests import Outcome
-from travel.connection import task_queue
-from travel.database import Database
 from travel.models import TripConfirmation, TripRequest, check_request
-from travel.search_attributes import TRIP_STATUS
+from travel.store import booking_requests
+from travel.store.booking_requests import Outcome
+from travel.store.database import Database
+from travel.temporal.connection import task_queue
+from travel.temporal.search_attributes import TRIP_STATUS
 from travel.workflows.book_trip import BookTrip
 
 AT_ONCE = 200

@@ -24,16 +24,16 @@ from tqdm import tqdm
 
 from travel.audit import audit, render
 from travel.booking import TripResult, book_trips
-from travel.connection import connect, external_server_configured
 from travel.console import leave, printable, result_lines, symbols_for, trip_line
-from travel.database import URL_VARIABLE, Database, open_database, reason_of
 from travel.errors import InvalidInput
 from travel.faults import DEFAULT_SEED, RandomFaults
-from travel.holdings import read_trips
-from travel.inventory import store_seed_data
 from travel.models import TripRequest
-from travel.seed_data import check_cities, cities, load_seed_data
-from travel.server import embedded_server
+from travel.store.database import URL_VARIABLE, Database, open_database, reason_of
+from travel.store.holdings import read_trips
+from travel.store.inventory import store_seed_data
+from travel.store.seed_data import check_cities, cities, load_seed_data
+from travel.temporal.connection import connect, external_server_configured
+from travel.temporal.server import embedded_server
 from travel.trips import forty_four_trips
 from travel.worker import quiet_expected_failures, running_worker
 

@@ -134,7 +134,7 @@ class TripConfirmation:
 class TripProgress:
     """Answer of the ``progress`` query.
 
-    ``status`` is as in ``travel.search_attributes``. ``done`` lists the steps
+    ``status`` is as in ``travel.temporal.search_attributes``. ``done`` lists the steps
     that succeeded, ``to_undo`` the compensations still to come, newest first,
     and ``stuck`` those among them that failed and wait for their next turn.
     """

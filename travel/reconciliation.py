@@ -12,9 +12,9 @@ from temporalio import activity
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
-from travel.database import Database
-from travel.holdings import read_trips
 from travel.models import Cancellation
+from travel.store.database import Database
+from travel.store.holdings import read_trips
 
 BATCH = 200
 """Trips a run at most, so that its Event History stays short; the next run takes the rest."""

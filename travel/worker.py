@@ -23,15 +23,15 @@ from temporalio.worker import Worker, WorkerDeploymentConfig
 
 import travel
 from travel.activities import Activities
-from travel.connection import connect, register_search_attribute, task_queue
 from travel.console import leave, symbols_for
-from travel.database import Database, open_database
 from travel.errors import InvalidInput, TravelError
-from travel.fault_injection import FaultInjection
 from travel.faults import DEFAULT_SEED, FaultModel, RandomFaults
-from travel.inventory import count_seed_data, store_seed_data
+from travel.faults.injection import FaultInjection
 from travel.reconciliation import Reconciliation
-from travel.seed_data import load_seed_data
+from travel.store.database import Database, open_database
+from travel.store.inventory import count_seed_data, store_seed_data
+from travel.store.seed_data import load_seed_data
+from travel.temporal.connection import connect, register_search_attribute, task_queue
 from travel.workflows.book_trip import BookTrip
 from travel.workflows.reconcile_trips import ReconcileTrips
 

@@ -1,7 +1,7 @@
 """Answers to the exercise of notebook 10."""
 
 from exercise_answers.answer import CORRECT, UNTOUCHED, Answer
-from travel.holdings import Trip
+from travel.store.holdings import Trip
 
 Trips = dict[str, Trip]
 

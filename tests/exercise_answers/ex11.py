@@ -1,8 +1,8 @@
 """Answers to the exercises of the capstone."""
 
+from lab.breaking.scenarios import STEPS, CancelAt, Scenario, script
 from lab.exercises import insurance_desk, insured_trip
 from lab.exercises.ex11_capstone import IN_PRODUCTION, Submission
-from lab.scenarios import STEPS, CancelAt, Scenario, script
 
 from exercise_answers.answer import CORRECT, UNTOUCHED, Answer, changed
 from travel.faults import Fault

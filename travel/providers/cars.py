@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, delete, insert, select
 
-from travel.database import AnyRow, Database, airports, car_holds, cars
 from travel.errors import Rejected
 from travel.models import CarBooking, TripRequest, stay_dates
 from travel.providers.once import do_once, undo_once
+from travel.store.database import AnyRow, Database, airports, car_holds, cars
 
 
 def book(database: Database, key: str, request: TripRequest) -> CarBooking:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, insert
 
-from travel.database import Database, outbox
 from travel.models import ConfirmationEmail
 from travel.providers.once import do_once
+from travel.store.database import Database, outbox
 
 
 def send(database: Database, key: str, email: ConfirmationEmail) -> ConfirmationEmail:

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 from sqlalchemy import Connection, delete, insert, select
 
-from travel.database import AnyRow, Database, fares, flights, routes, seat_holds
 from travel.errors import Rejected
 from travel.models import FlightBooking, TripRequest
 from travel.providers.once import do_once, undo_once
+from travel.store.database import AnyRow, Database, fares, flights, routes, seat_holds
 
 
 def book(database: Database, key: str, request: TripRequest) -> FlightBooking:

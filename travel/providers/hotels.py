@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, delete, insert, select
 
-from travel.database import AnyRow, Database, hotels, room_holds, rooms
 from travel.errors import Rejected
 from travel.models import HotelBooking, TripRequest, stay_dates
 from travel.providers.once import do_once, undo_once
+from travel.store.database import AnyRow, Database, hotels, room_holds, rooms
 
 
 def book(database: Database, key: str, request: TripRequest) -> HotelBooking:

@@ -25,8 +25,8 @@ from typing import Any, ClassVar, Protocol, TypeVar
 
 from sqlalchemy import Connection, select, update
 
-from travel.database import AnyRow, Database, insert_new, provider_calls
 from travel.errors import Rejected
+from travel.store.database import AnyRow, Database, insert_new, provider_calls
 
 
 class Answer(Protocol):

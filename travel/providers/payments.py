@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, insert, select
 
-from travel.database import Database, ledger
 from travel.errors import Rejected
 from travel.models import PaymentReceipt, PaymentRequest
 from travel.providers.once import do_once, undo_once
+from travel.store.database import Database, ledger
 
 TEST_DECLINE = "FORCE-PAYMENT-FAIL"
 """A confirmation code with this in it is always declined, like a payment company's

@@ -1,1 +1,1 @@
-"""The designs, one a file: ``book_trip`` is the one to copy, the others are flawed."""
+"""The Workflows: ``BookTrip`` is the one to copy; how they call Activities is in ``calls``."""

@@ -27,7 +27,7 @@ with workflow.unsafe.imports_passed_through():
         TripRequest,
         check_request,
     )
-    from travel.search_attributes import TRIP_STATUS
+    from travel.temporal.search_attributes import TRIP_STATUS
 
 from travel.saga import Saga, uninterrupted
 from travel.workflows.calls import REJECTIONS, call, call_undo

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from lab.breaking.scenarios import CancelAt, Scenario, script
 from lab.checking.judging import Judge, booked, others_first, released
 from lab.checking.trials import Trial
-from lab.scenarios import CancelAt, Scenario, script
 from travel.faults import Fault, ScriptedFault
 from travel.providers.payments import TEST_DECLINE
 

@@ -10,7 +10,7 @@ import builtins
 from collections.abc import Callable, Iterator
 
 from lab.checking.trials import Found, Problem
-from lab.history import RUNNING, Step
+from lab.showing.history import RUNNING, Step
 from travel.audit import Finding
 
 Judge = Callable[[Found], Problem | None]

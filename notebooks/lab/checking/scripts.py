@@ -15,19 +15,19 @@ from typing import Any
 
 from temporalio.api.failure.v1 import Failure
 
+from lab.breaking.scenarios import request_for
 from lab.checking.trials import Found, Trial
-from lab.history import History, Step, role_of
-from lab.scenarios import request_for
-from lab.system import CountedScript
-from travel import booking_requests
+from lab.running.system import CountedScript
+from lab.showing.history import History, Step, role_of
 from travel.activities import Activities
 from travel.audit import audit
-from travel.database import Database, open_database
 from travel.errors import TravelError, Unavailable
 from travel.faults import Fault
-from travel.inventory import store_seed_data
 from travel.models import TripRequest
-from travel.seed_data import load_seed_data
+from travel.store import booking_requests
+from travel.store.database import Database, open_database
+from travel.store.inventory import store_seed_data
+from travel.store.seed_data import load_seed_data
 
 Script = Callable[[Any, TripRequest], object]
 

@@ -18,14 +18,14 @@ from temporalio.client import WorkflowHistory
 from temporalio.service import RPCError
 from temporalio.worker import Replayer
 
-from lab.background import background
-from lab.history import History, Step
-from lab.scenarios import UNDO_OF, CancelAt, Scenario, request_for
-from lab.system import EXERCISES, System, Trip, start
+from lab.breaking.scenarios import UNDO_OF, CancelAt, Scenario, request_for
+from lab.running.background import background
+from lab.running.system import EXERCISES, System, Trip, start
+from lab.showing.history import History, Step
 from travel.audit import Finding
-from travel.connection import connect, quiet_runtime
-from travel.database import Database
 from travel.models import TripRequest
+from travel.store.database import Database
+from travel.temporal.connection import connect, quiet_runtime
 
 PATIENCE_SECONDS = 10.0
 """Real time without progress after which a trip counts as one that never ends, on an idle

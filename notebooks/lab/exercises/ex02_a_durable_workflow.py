@@ -1,10 +1,10 @@
 """Notebook 02: the first Workflow of one's own."""
 
+from lab.breaking.scenarios import Scenario
 from lab.checking.common import BOOKED, rejection
 from lab.checking.exercise import WorkflowExercise
 from lab.checking.judging import booked, replays
 from lab.checking.trials import Trial
-from lab.scenarios import Scenario
 from travel.models import Passenger
 
 SKELETON = """

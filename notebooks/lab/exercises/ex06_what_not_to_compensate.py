@@ -1,5 +1,6 @@
 """Notebook 06: the pivot, and a customer who cancels."""
 
+from lab.breaking.scenarios import CancelAt, Scenario, script
 from lab.checking.common import (
     cancel_during,
     cancel_during_undo,
@@ -11,7 +12,6 @@ from lab.checking.common import (
 from lab.checking.exercise import WorkflowExercise
 from lab.checking.judging import released
 from lab.checking.trials import Trial
-from lab.scenarios import CancelAt, Scenario, script
 from travel.faults import Fault
 
 BOOKING = """

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from lab.breaking.scenarios import Scenario
 from lab.checking.common import happy, rejection
 from lab.checking.exercise import WorkflowExercise
 from lab.checking.modules import Answer
 from lab.checking.trials import Found, Problem, Trial, replay, run_trials
-from lab.scenarios import Scenario
 from travel.workflows.book_trip import BookTrip
 
 HEAD = """

@@ -2,11 +2,11 @@
 
 from dataclasses import replace
 
+from lab.breaking.scenarios import Scenario
 from lab.checking.common import NO_CAR, happy, lost_reply, outage, rejection
 from lab.checking.exercise import WorkflowExercise
 from lab.checking.judging import at_once, released
 from lab.checking.trials import Trial
-from lab.scenarios import Scenario
 
 HEAD = """
 @workflow.defn

@@ -8,17 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lab.breaking.scenarios import request_for
 from lab.checking.exercise import ValueExercise
 from lab.checking.report_card import Line
 from lab.checking.trials import Problem
-from lab.scenarios import request_for
-from travel import booking_requests
 from travel.activities import Activities
-from travel.database import Database, open_database
-from travel.holdings import read_trips
-from travel.inventory import store_seed_data
 from travel.models import PaymentRequest
-from travel.seed_data import load_seed_data
+from travel.store import booking_requests
+from travel.store.database import Database, open_database
+from travel.store.holdings import read_trips
+from travel.store.inventory import store_seed_data
+from travel.store.seed_data import load_seed_data
 
 SOLUTION = '''
 def abandoned(trips, running):
@@ -112,7 +112,8 @@ who_is_abandoned = ValueExercise(
     hints=(
         "Three questions for each trip: does it hold anything, does it stand, does anybody still "
         "look after it?",
-        "Look at Reconciliation in travel/reconciliation.py, and at Trip in travel/holdings.py.",
+        "Look at Reconciliation in travel/reconciliation.py, and at Trip in "
+        "travel/store/holdings.py.",
         "if not trip.completed and not trip.empty and ...",
     ),
     shapes={"running released": "code not in ..."},

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lab import insurance
+from lab.breaking.scenarios import UNDO_OF, CancelAt, Scenario, request_for, standard_scenarios
 from lab.checking.common import (
     NOTHING_HELD,
     cancel_during,
@@ -25,17 +25,17 @@ from lab.checking.modules import PRELUDE, Answer, CellProblem, load_answer, load
 from lab.checking.mutants import Mutant, mutants
 from lab.checking.report_card import Line, ReportCard
 from lab.checking.trials import Found, Problem, Trial, run_trials
-from lab.scenarios import UNDO_OF, CancelAt, Scenario, request_for, standard_scenarios
-from travel.database import Database, open_database
-from travel.inventory import store_seed_data
+from lab.exercises import insurance
 from travel.models import Cancellation, TripRequest
 from travel.providers.payments import TEST_DECLINE
-from travel.seed_data import load_seed_data
+from travel.store.database import Database, open_database
+from travel.store.inventory import store_seed_data
+from travel.store.seed_data import load_seed_data
 
 INSURED_UNDO_OF = {**UNDO_OF, "insure_trip": "cancel_insurance"}
 
 ACTIVITIES_PRELUDE = """\
-from lab.insurance import Policy, issue, revoke
+from lab.exercises.insurance import Policy, issue, revoke
 from temporalio import activity
 from travel.models import Cancellation, TripRequest, idempotency_key
 from travel.providers.once import do_once, undo_once
@@ -420,8 +420,8 @@ defend_it = MutantExercise(
     title="Defend it",
     hints=(
         "Each mutant is harmless until a certain fault comes. Read what was changed: which fault?",
-        "Look at the standard scenarios in notebooks/lab/scenarios.py; the scoreboard of every "
-        "notebook ran them.",
+        "Look at the standard scenarios in notebooks/lab/breaking/scenarios.py; the scoreboard of "
+        "every notebook ran them.",
         'Scenario("...", "mine", faults=(script("insure_trip", Fault....),))',
     ),
     solution_code=TESTS_SOLUTION,

@@ -12,13 +12,13 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from travel import booking_requests
-from travel.booking_requests import Outcome
-from travel.database import Database
 from travel.errors import Unavailable
 from travel.faults import Fault, FaultModel
 from travel.models import ConfirmationEmail, PaymentRequest, TripRequest
 from travel.providers import cars, email, flights, hotels, payments
+from travel.store import booking_requests
+from travel.store.booking_requests import Outcome
+from travel.store.database import Database
 
 KILL_AT = "LAB_KILL_AT"
 """An environment variable: the call in which this process dies, as by ``kill -9``."""

@@ -10,9 +10,9 @@ from functools import partial
 
 from lab.original.companies import Companies
 from lab.original.models import Booked
-from travel.database import open_database
 from travel.errors import TravelError, Unavailable
 from travel.faults import DEFAULT_SEED, RandomFaults
+from travel.store.database import open_database
 from travel.trips import forty_four_trips
 
 BOOKINGS = {}  # confirmation code -> what we have for it so far

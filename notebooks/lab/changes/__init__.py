@@ -1,0 +1,1 @@
+"""New versions of a Workflow that is right, as a team would deploy them."""

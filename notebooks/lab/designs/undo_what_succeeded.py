@@ -1,0 +1,51 @@
+"""DELIBERATELY WRONG: compensate what succeeded, newest first: the saga as most tutorials show it.
+
+It believes that a step which did not return did not happen.
+
+Compare ``travel/workflows/book_trip.py``.
+"""
+
+from __future__ import annotations
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError
+
+with workflow.unsafe.imports_passed_through():
+    from travel.activities import Activities
+    from travel.models import Cancellation, ConfirmationEmail, PaymentRequest, TripRequest
+
+from travel.workflows.calls import call_once, call_undo
+
+
+@workflow.defn
+class UndoWhatSucceeded:
+    """One variable a step; a step that set it gets undone."""
+
+    @workflow.run
+    async def run(self, request: TripRequest) -> int:
+        """Return the price in cents."""
+        await call_once(Activities.store_booking_request, request)
+        trip = Cancellation(request.confirmation_code)
+        flight = hotel = car = payment = None
+        try:
+            flight = await call_once(Activities.book_flight, request)
+            hotel = await call_once(Activities.book_hotel, request)
+            car = await call_once(Activities.book_car, request)
+            price_cents = flight.price_cents + hotel.price_cents + car.price_cents
+            bill = PaymentRequest(request.confirmation_code, request.customer, price_cents)
+            payment = await call_once(Activities.accept_payment, bill)
+        except ActivityError:
+            if payment:
+                await call_undo(Activities.refund_payment, trip)
+            if car:
+                await call_undo(Activities.cancel_car, trip)
+            if hotel:
+                await call_undo(Activities.cancel_hotel, trip)
+            if flight:
+                await call_undo(Activities.cancel_flight, trip)
+            raise
+        email = ConfirmationEmail(
+            request.confirmation_code, request.customer, "Your trip is booked."
+        )
+        await call_once(Activities.send_confirmation_email, email)
+        return price_cents

@@ -1,0 +1,1 @@
+"""Make what is handed out: slides, screenshots, the recorded scoreboard."""

@@ -1,0 +1,23 @@
+"""Start and stop things: servers, systems, Workers, databases."""
+
+from lab.lazily import exported
+
+__getattr__ = exported(
+    __name__,
+    {
+        "activities_by_worker": "shares",
+        "Downtime": "downtime",
+        "histories": "many",
+        "Pause": "pause",
+        "postgres_urls": "postgres",
+        "Progress": "many",
+        "reconcile": "reconciling",
+        "replay_in_words": "replay",
+        "slow_down": "latency",
+        "start_persistent": "persistent",
+        "start_without_worker": "worker_process",
+        "start_worker": "worker_process",
+        "start_workers": "worker_process",
+        "work_until": "workers",
+    },
+)

@@ -1,0 +1,352 @@
+"""One awaited call starts everything: a Temporal server, a database, a Worker.
+
+All systems of a kernel share one server. Each has its own namespace there, its own
+database and its own Worker, so the same trips can be booked again, by another design.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import contextlib
+import logging
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field, fields, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from temporalio.client import Client, WorkflowHandle
+from temporalio.testing import TimeSkipper
+
+from lab.running.background import background
+from lab.running.scratch import scratch_folder
+from lab.running.triggers import Triggers
+from lab.showing.history import History, cancel_noticed, read_history
+from lab.showing.links import Link
+from travel.audit import Report, audit
+from travel.booking import TripResult, result_of, start_trip
+from travel.faults import Fault, FaultModel, ScriptedFault, ScriptedFaults
+from travel.faults.injection import FaultInjection
+from travel.models import TripRequest
+from travel.store.database import Database, open_database
+from travel.store.inventory import store_seed_data
+from travel.store.seed_data import load_seed_data
+from travel.temporal.connection import connect
+from travel.temporal.server import Server, start_server
+from travel.trips import forty_four_trips
+from travel.worker import WORKFLOWS, activities_of, running_worker
+from travel.workflows.book_trip import BookTrip
+
+Faults = FaultModel | Iterable[ScriptedFault]
+
+NAMESPACES = ["default", *(f"system-{number}" for number in range(2, 100))]
+EXERCISES = "exercises"
+"""One namespace for every check of an exercise: they are told apart by Task Queue and trip."""
+
+_unused = iter(NAMESPACES)
+_systems: list[System] = []
+_server: Server | None = None
+
+
+class CountedScript:
+    """A script whose attempts are counted over the whole trip.
+
+    Temporal counts from 1 again each time a Workflow schedules an Activity anew. A
+    provider that is down does not care.
+    """
+
+    def __init__(self, script: Iterable[ScriptedFault]) -> None:
+        self._script = ScriptedFaults(tuple(script))
+        self._calls: Counter[tuple[str, str]] = Counter()
+
+    def draw(self, step: str, confirmation_code: str, attempt: int) -> Fault | None:
+        """See ``FaultModel.draw``."""
+        self._calls[step, confirmation_code] += 1
+        return self._script.draw(step, confirmation_code, self._calls[step, confirmation_code])
+
+
+class SwitchableFaults:
+    """A failure model that can be exchanged while the Worker runs."""
+
+    def __init__(self) -> None:
+        self.model: FaultModel = ScriptedFaults(())
+
+    def draw(self, step: str, confirmation_code: str, attempt: int) -> Fault | None:
+        """See ``FaultModel.draw``."""
+        return self.model.draw(step, confirmation_code, attempt)
+
+
+@dataclass(eq=False)
+class Trip:
+    """A trip under way, or at its end."""
+
+    request: TripRequest
+    handle: WorkflowHandle[Any, Any] = field(repr=False)
+    system: System = field(repr=False)
+    result: TripResult | None = None
+
+    async def end(self, within_seconds: float = 60) -> Trip:
+        """Wait for the end; raises ``TimeoutError`` if it does not come in that (real) time."""
+        return await background().run(asyncio.wait_for(self._end(), within_seconds))
+
+    async def _end(self) -> Trip:
+        self.result = await result_of(self.handle, self.request, self.system.database)
+        return self
+
+    async def cancel(self) -> None:
+        """Ask the Workflow to cancel the trip, as a customer would."""
+        await background().run(self.handle.cancel())
+
+    async def terminate(self, reason: str = "terminated by hand") -> None:
+        """Stop the Workflow without giving it a chance to do anything."""
+        await background().run(self.handle.terminate(reason=reason))
+
+    async def query(self, query: Any) -> Any:
+        """Ask the Workflow, for example ``await trip.query(BookTrip.progress)``."""
+        return await background().run(self.handle.query(query))
+
+    async def history(self) -> History:
+        """What Temporal recorded of this trip."""
+        return await background().run(read_history(self.handle))
+
+    @property
+    def web_ui(self) -> Link:
+        """Where the Web UI shows this trip."""
+        return Link(f"{self.system.web_ui}/{self.handle.id}")
+
+    @property
+    def booked(self) -> bool:
+        """Whether the customer has a trip."""
+        return self.result is not None and self.result.booked
+
+    @property
+    def reason(self) -> str:
+        """Why not, in the words of whoever failed first."""
+        return self.result.reason if self.result else "not finished yet"
+
+
+@dataclass(eq=False)
+class System:
+    """A namespace on the kernel's server, with a database and a Worker."""
+
+    client: Client
+    server: Server
+    database: Database
+    designs: Sequence[type]
+    triggers: Triggers
+    switch: SwitchableFaults
+    _injection: FaultInjection
+    _stack: AsyncExitStack
+    queue: str | None = None
+    _begin_again: Callable[[], Awaitable[System]] | None = field(default=None, repr=False)
+
+    @property
+    def web_ui(self) -> Link:
+        """Where the Web UI shows this system's Workflows."""
+        return Link(f"{self.server.ui_url}/namespaces/{self.client.namespace}/workflows")
+
+    @property
+    def faults(self) -> FaultModel:
+        """What goes wrong from now on: a failure model, or a list of ``ScriptedFault``."""
+        return self.switch.model
+
+    @faults.setter
+    def faults(self, faults: Faults) -> None:
+        self.switch.model = _model(faults)
+
+    async def begin(self, request: TripRequest | str, design: Any = BookTrip) -> Trip:
+        """Start a trip and return at once. A string is one of the 44 customers."""
+        asked = _request(request)
+        return await background().run(self._begin(asked, design))
+
+    async def book(self, request: TripRequest | str, design: Any = BookTrip) -> Trip:
+        """Start a trip and wait for its end."""
+        trip = await self.begin(request, design)
+        return await trip.end()
+
+    async def book_all(
+        self,
+        requests: Iterable[TripRequest],
+        design: Any = BookTrip,
+        on_end: Callable[[Trip], None] = lambda trip: None,
+    ) -> list[Trip]:
+        """Book all at once; the result is in the order of the requests.
+
+        ``on_end`` is called with each trip as it ends, whichever ends first.
+        """
+
+        async def one(request: TripRequest) -> Trip:
+            trip = await self.book(request, design)
+            on_end(trip)
+            return trip
+
+        return list(await asyncio.gather(*[one(request) for request in requests]))
+
+    def audit(self) -> Report:
+        """What the audit finds in this system's database now."""
+        return audit(self.database)
+
+    def at(
+        self, trip: TripRequest, step: str, action: Callable[[Any], Any], attempt: int = 1
+    ) -> None:
+        """Call ``action(handle)`` when that attempt of that step of that trip begins.
+
+        If the action cancels the trip, the attempt goes on once the Workflow knows.
+        """
+
+        async def act(workflow_id: str) -> None:
+            handle = self.client.get_workflow_handle(workflow_id)
+            outcome = action(handle)
+            if isinstance(outcome, Awaitable):
+                await outcome
+            # Else it is chance whether the Workflow hears of a cancel request or of
+            # the end of this attempt first.
+            await cancel_noticed(handle)
+
+        self.triggers.at(trip.workflow_id, step, attempt, act)
+
+    async def settled(self) -> None:
+        """Wait until every late commit is carried out or refused, and no attempt is running."""
+        await background().run(self._settled())
+
+    async def reset(self) -> None:
+        """Back to the start, in a second: no trips, no faults, no answers to exercises.
+
+        What was is left to its fate: it ends in the background.
+        """
+        assert self._begin_again is not None, "start() makes a system that can begin again"
+        fresh = await background().run(self._begin_again())  # type: ignore[arg-type]
+        old = replace(self)
+        _systems.remove(fresh)
+        for name in (f.name for f in fields(self)):
+            setattr(self, name, getattr(fresh, name))
+        asyncio.run_coroutine_threadsafe(old._close(), background().loop)
+        if "lab.exercises" in sys.modules:
+            sys.modules["lab.exercises"].forget()
+
+    async def close(self) -> None:
+        """Stop the Worker and delete the database."""
+        await background().run(self._close())
+
+    async def _settled(self) -> None:
+        await self.triggers.in_flight.settled()
+        await self._injection.settled()
+
+    async def _begin(self, request: TripRequest, design: Any) -> Trip:
+        handle = await start_trip(self.client, request, design=design, queue=self.queue)
+        return Trip(request, handle, self)
+
+    async def _close(self) -> None:
+        if self in _systems:
+            _systems.remove(self)
+        await self._stack.aclose()
+
+
+async def start(
+    *,
+    faults: Faults = (),
+    designs: Sequence[type] = (),
+    virtual_clock: bool = True,
+    namespace: str | None = None,
+    queue: str | None = None,
+    **worker_options: Any,
+) -> System:
+    """Start a system and return when it works, in about half a second.
+
+    ``designs`` are further Workflows for the Worker. With the virtual clock a
+    pause of an hour passes at once, wherever nothing but the pause is going on.
+    Systems that share a ``namespace`` each need a ``queue`` of their own.
+    ``further_activities`` is called with the database and returns more Activities.
+    The remaining options go to the Worker; ``workflows`` replaces all that it knows.
+    """
+    system = await background().run(
+        _start(designs, virtual_clock, namespace, queue, worker_options)
+    )
+    system.faults = faults
+    return system
+
+
+async def _start(
+    designs: Sequence[type],
+    virtual_clock: bool,
+    namespace: str | None,
+    queue: str | None,
+    options: dict[str, Any],
+) -> System:
+    begin_again = partial(_start, designs, virtual_clock, namespace, queue, dict(options))
+    _be_quiet()
+    server = await _running_server()
+    client = await connect(server.address, namespace=namespace or next(_unused))
+    stack = AsyncExitStack()
+    folder = stack.enter_context(tempfile.TemporaryDirectory(dir=scratch_folder()))
+    database = open_database(f"sqlite:///{Path(folder, 'travel.sqlite')}")
+    stack.callback(database.close)
+    store_seed_data(database, load_seed_data())
+    if further := options.pop("further_activities", None):
+        options["activities"] = [*activities_of(client, database), *further(database)]
+    switch, triggers = SwitchableFaults(), Triggers()
+    injection = FaultInjection(switch)
+    known = [*WORKFLOWS, *(design for design in designs if design not in WORKFLOWS)]
+    known = options.pop("workflows", known)
+    worker = running_worker(
+        client,
+        database,
+        workflows=known,
+        queue=queue,
+        **{"interceptors": [triggers, injection, triggers.in_flight], **options},
+    )
+    await stack.enter_async_context(worker)
+    stack.push_async_callback(injection.settled)
+    starter = TimeSkipper(client).client if virtual_clock else client
+    system = System(starter, server, database, known, triggers, switch, injection, stack, queue)
+    system._begin_again = begin_again
+    _systems.append(system)
+    return system
+
+
+async def _running_server() -> Server:
+    global _server
+    if _server is None:
+        _server = await start_server(namespaces=[*NAMESPACES[1:], EXERCISES])
+    return _server
+
+
+def _model(faults: Faults) -> FaultModel:
+    if hasattr(faults, "draw"):
+        return faults  # type: ignore[return-value]
+    return CountedScript(faults)  # type: ignore[arg-type]
+
+
+def _request(request: TripRequest | str) -> TripRequest:
+    if isinstance(request, TripRequest):
+        return request
+    trips = {trip.customer: trip for trip in forty_four_trips()}
+    if request not in trips:
+        raise ValueError(f"There is no trip of {request!r}; expected one of {', '.join(trips)}.")
+    return trips[request]
+
+
+def _be_quiet() -> None:
+    """What goes wrong on purpose belongs into the Event History, not into a cell."""
+    logging.getLogger("temporalio").setLevel(logging.CRITICAL)
+
+
+@atexit.register
+def _close_all() -> None:
+    """At the end of the kernel. If it is killed instead, the server notices by itself."""
+    if not _systems and _server is None:
+        return
+    with contextlib.suppress(Exception):
+        background().run_blocking(_stop_everything(), timeout_seconds=20)
+
+
+async def _stop_everything() -> None:
+    for system in list(_systems):
+        await system._close()
+    if _server is not None:
+        await _server.stop()

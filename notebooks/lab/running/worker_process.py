@@ -1,0 +1,271 @@
+"""Workers in processes of their own, which can be killed for real.
+
+    lab = await start_without_worker()
+    worker = await start_worker(lab, [ScriptedFault("book_hotel", Fault.CRASH_AFTER_COMMIT, (1,))])
+    ...
+    await worker.died()  # -9
+
+A child ends with ``stop()``, with its system, and at the latest with the kernel: its
+standard input is a pipe from here, and it dies when that ends, however it ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import asdict, dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from temporalio.worker import Interceptor
+
+from lab.running.switches import Switches
+from lab.running.system import System, start
+from travel.faults import Fault, FaultModel, RandomFaults, ScriptedFault, ScriptedFaults
+from travel.faults.injection import FaultInjection
+from travel.store.database import open_database
+from travel.store.inventory import store_seed_data
+from travel.store.seed_data import load_seed_data
+from travel.temporal.connection import connect, task_queue
+from travel.worker import WORKFLOWS, running_worker
+
+READY = "ready"
+READY_SECONDS = 60.0
+
+STICKY = timedelta(seconds=0.5)
+"""How long a Workflow Task waits for the Worker that has the Workflow in its memory,
+before any other may take it. Ten seconds by default; here it has just been killed."""
+
+
+@dataclass(eq=False)
+class WorkerProcess:
+    """A Worker in a child process."""
+
+    _process: subprocess.Popen[bytes] = field(repr=False)
+
+    @property
+    def pid(self) -> int:
+        """The number of the process."""
+        return self._process.pid
+
+    @property
+    def exit_code(self) -> int | None:
+        """``None`` while it runs; minus the number of the signal that killed it (9: SIGKILL)."""
+        return self._process.poll()
+
+    def kill(self) -> None:
+        """``kill -9``: the process gets no chance to do anything."""
+        self._process.kill()
+
+    async def died(self, within_seconds: float = 30) -> int:
+        """Wait for its death; returns the exit code."""
+        return await asyncio.to_thread(self._process.wait, within_seconds)
+
+    async def stop(self) -> None:
+        """Let it finish what it does and wait until it is gone."""
+        await asyncio.to_thread(self._stop)
+
+    def _stop(self) -> None:
+        assert self._process.stdin is not None and self._process.stdout is not None
+        if self._process.stdin.closed:
+            return
+        with contextlib.suppress(OSError):  # it may be dead already
+            self._process.stdin.write(b"stop\n")
+            self._process.stdin.close()
+        try:
+            self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._process.stdout.close()
+
+    def _wait_until_ready(self) -> None:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline().decode().strip()
+        if line != READY:
+            raise RuntimeError(f"The Worker process did not start: {line or 'no reason given'}")
+
+
+async def start_without_worker(
+    *, database_url: str | None = None, virtual_clock: bool = True
+) -> System:
+    """A system whose Task Queue nobody polls until a ``start_worker``."""
+    # Its own Worker looks at a Task Queue where nothing ever arrives.
+    system = await start(virtual_clock=virtual_clock, task_queue="nobody")
+    if database_url is not None:
+        system.database = open_database(database_url)
+        store_seed_data(system.database, load_seed_data())
+        system._stack.callback(system.database.close)
+    return system
+
+
+async def start_worker(
+    system: System,
+    faults: Iterable[ScriptedFault] = (),
+    *,
+    workflows: Sequence[type] = WORKFLOWS,
+    seed: int | None = None,
+    crash_together: int = 1,
+    switches: Path | None = None,
+) -> WorkerProcess:
+    """Start a Worker in a child process and return when it is ready to work.
+
+    ``faults`` is its script; with ``seed`` it draws the outages of the 44 trips instead.
+    ``crash_together`` holds each attempt that is to crash after its commit until so many
+    are at that point; then one crash hits them all. ``switches`` is a file of
+    ``lab.running.switches``.
+    """
+    (worker,) = await start_workers(
+        system,
+        1,
+        faults,
+        workflows=workflows,
+        seed=seed,
+        crash_together=crash_together,
+        switches=switches,
+    )
+    return worker
+
+
+async def start_workers(
+    system: System,
+    number: int,
+    faults: Iterable[ScriptedFault] = (),
+    *,
+    workflows: Sequence[type] = WORKFLOWS,
+    seed: int | None = None,
+    crash_together: int = 1,
+    switches: Path | None = None,
+) -> list[WorkerProcess]:
+    """Like ``start_worker``, for several at once."""
+    orders = {
+        "address": system.server.address,
+        "namespace": system.client.namespace,
+        "database": system.database.engine.url.render_as_string(hide_password=False),
+        "queue": system.queue or task_queue(),
+        "faults": [asdict(fault) for fault in faults],
+        "seed": seed,
+        "workflows": [f"{design.__module__}:{design.__qualname__}" for design in workflows],
+        "crash_together": crash_together,
+        "switches": str(switches) if switches else None,
+    }
+    workers = [WorkerProcess(_launch(orders)) for _ in range(number)]
+    for worker in workers:
+        system._stack.callback(worker._stop)
+    for worker in workers:
+        await asyncio.wait_for(asyncio.to_thread(worker._wait_until_ready), READY_SECONDS)
+    return workers
+
+
+def _launch(orders: dict[str, Any]) -> subprocess.Popen[bytes]:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "lab.running.worker_process"],
+        cwd=Path(__file__).resolve().parents[2],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,  # an interrupted cell does not interrupt it
+    )
+    assert process.stdin is not None
+    process.stdin.write(json.dumps(orders).encode() + b"\n")
+    process.stdin.flush()
+    return process
+
+
+# --- in the child --------------------------------------------------------------
+
+
+class CrashTogether:
+    """A failure model that lets a process die when enough attempts wait for it.
+
+    The attempts that arrive first have committed and do not reply; the last one
+    commits and takes them all with it.
+    """
+
+    def __init__(self, model: FaultModel, number: int) -> None:
+        self._model = model
+        self._missing = number
+
+    def draw(self, step: str, confirmation_code: str, attempt: int) -> Fault | None:
+        """See ``FaultModel.draw``."""
+        fault = self._model.draw(step, confirmation_code, attempt)
+        if fault != Fault.CRASH_AFTER_COMMIT:
+            return fault
+        self._missing -= 1
+        return Fault.NO_REPLY if self._missing > 0 else fault
+
+
+def _interceptor(orders: dict[str, Any]) -> Interceptor:
+    if orders["switches"]:
+        return Switches(Path(orders["switches"]))
+    return FaultInjection(_model(orders))
+
+
+def _model(orders: dict[str, Any]) -> FaultModel:
+    if orders["seed"] is not None:
+        return RandomFaults(orders["seed"])
+    script = [
+        ScriptedFault(
+            line["step"], Fault(line["fault"]), tuple(line["attempts"]), line["confirmation_code"]
+        )
+        for line in orders["faults"]
+    ]
+    return CrashTogether(ScriptedFaults(tuple(script)), orders["crash_together"])
+
+
+def _load(name: str) -> type:
+    module, _, design = name.partition(":")
+    loaded: type = getattr(importlib.import_module(module), design)
+    return loaded
+
+
+async def _work(orders: dict[str, Any], stopping: asyncio.Event) -> None:
+    async with AsyncExitStack() as stack:
+        client = await connect(orders["address"], namespace=orders["namespace"])
+        database = open_database(orders["database"])
+        stack.callback(database.close)
+        worker = running_worker(
+            client,
+            database,
+            workflows=[_load(name) for name in orders["workflows"]],
+            queue=orders["queue"],
+            interceptors=[_interceptor(orders)],
+            max_concurrent_activities=100,
+            sticky_queue_schedule_to_start_timeout=STICKY,
+        )
+        await stack.enter_async_context(worker)
+        print(READY, flush=True)
+        await stopping.wait()
+
+
+def _watch(loop: asyncio.AbstractEventLoop, stopping: asyncio.Event) -> None:
+    """Stop when told to; die at once when whoever could tell us is gone."""
+    if sys.stdin.readline():
+        loop.call_soon_threadsafe(stopping.set)
+    else:
+        os._exit(1)
+
+
+async def _main() -> None:
+    orders = json.loads(sys.stdin.readline())
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    stopping = asyncio.Event()
+    arguments = (asyncio.get_running_loop(), stopping)
+    threading.Thread(target=_watch, args=arguments, daemon=True).start()
+    await _work(orders, stopping)
+
+
+if __name__ == "__main__":
+    import lab  # noqa: F401  makes the package "travel" importable
+
+    asyncio.run(_main())

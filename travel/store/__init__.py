@@ -1,0 +1,1 @@
+"""Our database: tables and transactions, requests, inventory, what is held, seed data."""

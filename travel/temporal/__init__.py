@@ -1,0 +1,1 @@
+"""How we meet Temporal: connection, server and its supervisor, runtime, search attributes."""

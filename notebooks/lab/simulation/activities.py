@@ -5,7 +5,7 @@ The rules are those of the server's ``RetryActivity`` and its timer queue.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from temporalio.api.common.v1 import Payload, RetryPolicy
@@ -139,6 +139,10 @@ class ActivityTask:
 
     # --- what the Worker reports -------------------------------------------------------
 
+    def report(self, told: Callable[[], None]) -> None:
+        """Something from the Worker; an open Workflow Task is not disturbed by it."""
+        self.server.arrive(self.run, told)
+
     def knows(self, attempt: Attempt) -> bool:
         """Whether a report of this attempt still finds its task."""
         return not self.closed and self.current is attempt
@@ -228,12 +232,10 @@ class ActivityTask:
             },
         )
         retryable = kind in (START_TO_CLOSE, HEARTBEAT)
-        state = (
-            self._retry(failure) if retryable else RetryState.RETRY_STATE_NON_RETRYABLE_FAILURE
-        )
+        state = self._retry(failure) if retryable else RetryState.RETRY_STATE_TIMEOUT
         if state == RetryState.RETRY_STATE_IN_PROGRESS:
             return
-        if state == RetryState.RETRY_STATE_TIMEOUT:
+        if state == RetryState.RETRY_STATE_TIMEOUT and kind != SCHEDULE_TO_START:
             failure.message = (
                 "Not enough time to schedule next retry before activity ScheduleToClose timeout, "
                 "giving up retrying"
@@ -344,13 +346,12 @@ def backoff(retries: RetryPolicy, attempt: int, failure: Failure) -> int:
     """Nanoseconds until the next attempt after ``attempt``; the failure may ask for its own."""
     info = failure.application_failure_info
     if failure.HasField("application_failure_info") and info.HasField("next_retry_delay"):
-        pause = float(_nanoseconds(info.next_retry_delay))
-    else:
-        initial = _nanoseconds(retries.initial_interval) or SECOND
-        try:
-            pause = initial * (retries.backoff_coefficient or 2.0) ** (attempt - 1)
-        except OverflowError:
-            pause = float("inf")
+        return _nanoseconds(info.next_retry_delay)
+    initial = _nanoseconds(retries.initial_interval) or SECOND
+    try:
+        pause = initial * (retries.backoff_coefficient or 2.0) ** (attempt - 1)
+    except OverflowError:
+        pause = float("inf")
     longest = _nanoseconds(retries.maximum_interval)
     if longest and (pause <= 0 or pause > longest):
         pause = longest

@@ -226,8 +226,15 @@ class Server:
 
     # --- starting ----------------------------------------------------------------------
 
-    def begin(self, start: Start, *, delay: float = 0, run_id: str = "") -> Run:
-        """Begin a run, the first of a Workflow or a further one."""
+    def begin(
+        self,
+        start: Start,
+        *,
+        delay: float = 0,
+        run_id: str = "",
+        signal: tuple[str, list[Payload]] | None = None,
+    ) -> Run:
+        """Begin a run, the first of a Workflow or a further one; ``signal`` starts it."""
         run = Run(self, start, run_id or self.new_id())
         run.time_started = self.now
         self.runs.setdefault(start.workflow_id, []).append(run)
@@ -237,6 +244,10 @@ class Server:
         run.events.add("workflow_execution_started", self.now, commands.started(run), start.user_metadata)
         run.jobs.append(run.initialize())
         self._limit(run)
+        if signal:
+            run.waits_to_begin = True
+            self._signal_now(run, *signal, None)
+            run.waits_to_begin = False
         wait = start.backoff or delay
         if wait:
             self.queue.push(round(wait * SECOND), lambda: self._wake_up(run), f"{run.id} begins")

@@ -920,7 +920,7 @@ async def start_delay(stage: Stage) -> Any:
     return await stage.start(Returns, Money(1), start_delay=timedelta(seconds=0.3), real=True)
 
 
-@case()
+@case(events=False)
 async def same_id_again(stage: Stage) -> Any:
     handle = await stage.start(Basket, real=True)
     answers = []
@@ -937,8 +937,9 @@ async def same_id_again(stage: Stage) -> Any:
         WorkflowIDReusePolicy.ALLOW_DUPLICATE,
     ):
         answers.append(await _again(stage, handle.id, id_reuse_policy=reuse))
-    await (await stage.other(handle.id)).terminate("end of the test")
-    return handle, answers
+    again = await stage.other(handle.id)
+    await again.terminate("end of the test")
+    return again, answers
 
 
 async def _again(stage: Stage, workflow_id: str, **options: Any) -> str:
@@ -1046,8 +1047,9 @@ FAILED_TASKS: dict[str, int] = {}
 @defined
 class FailsItsTask:
     @workflow.run
-    async def run(self, times: int) -> str:
-        await workflow.sleep(1)
+    async def run(self, times: int, sleeps: bool = True) -> str:
+        if sleeps:
+            await workflow.sleep(1)
         me = workflow.info().workflow_id
         FAILED_TASKS[me] = FAILED_TASKS.get(me, 0) + 1
         if FAILED_TASKS[me] <= times:
@@ -1063,6 +1065,11 @@ async def failed_task(stage: Stage) -> Any:
 @case()
 async def task_that_fails_three_times(stage: Stage) -> Any:
     return await stage.start(FailsItsTask, 3, real=True)
+
+
+@case()
+async def first_task_fails(stage: Stage) -> Any:
+    return await stage.start(FailsItsTask, args=[3, False], real=True)
 
 
 @case(events=False)

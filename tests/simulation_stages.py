@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import json
+import re
 import time
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
@@ -11,6 +14,7 @@ from typing import Any, TypeVar
 from uuid import uuid4
 
 import simulation_cases as cases
+from google.protobuf.json_format import MessageToDict
 from lab.simulation import Code, Handle, Simulation
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
@@ -45,6 +49,7 @@ class Result:
     retry_states: list[int]
     events: list[str]
     seconds: float
+    attributes: list[Any] = field(repr=False)
     histories: list[WorkflowHistory] = field(repr=False, default_factory=list)
 
     def differs(self, other: Result, case: cases.Case) -> list[str]:
@@ -52,14 +57,22 @@ class Result:
         names = ["status", "result", "error", "answers", "scheduled", "attempts", "retry_states"]
         if case.events:
             names.append("events")
+            names += ["attributes"] if self.events == other.events else []
         found = [
-            f"{name}: {getattr(self, name)!r} and {getattr(other, name)!r}"
+            f"{name}: {_first_difference(getattr(self, name), getattr(other, name))}"
             for name in names
             if getattr(self, name) != getattr(other, name)
         ]
         if case.seconds and not _as_long(self.seconds, other.seconds):
             found.append(f"seconds: {self.seconds:g} and {other.seconds:g}")
         return found
+
+
+def _first_difference(one: Any, other: Any) -> str:
+    if isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
+        pairs = ((a, b) for a, b in zip(one, other, strict=True) if a != b)
+        one, other = next(pairs)
+    return f"{one!r} and {other!r}"
 
 
 def _as_long(one: float, other: float) -> bool:
@@ -366,8 +379,53 @@ def _result(
         [state for event in events if (state := _retry_state(event)) is not None],
         [name for name in names if not name.startswith(NOT_COMPARED)],
         whole / 1e9,
+        [_attributes(event, histories) for event in events if not _name(event).startswith(NOT_COMPARED)],
         histories,
     )
+
+
+_VOLATILE = {
+    *("identity", "requestId", "historySizeBytes", "workerVersion", "stackTrace", "taskQueue"),
+    *("protocolInstanceId", "acceptedRequestMessageId", "acceptedRequestSequencingEventId"),
+    *("updateId", "namespaceId", "encodedAttributes", "timeSkippingConfig", "completeTime"),
+    *("timeSkippingStatePropagation", "inheritBuildId", "useWorkflowBuildId", "priority"),
+    *("workflowExecutionExpirationTime", "control"),
+    *("prevAutoResetPoints", "complete_time", "original_schedule_time"),
+}
+_RUN_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+def _attributes(event: HistoryEvent, histories: list[WorkflowHistory]) -> Any:
+    """What an event says, without what differs from run to run."""
+    kind = event.WhichOneof("attributes") or ""
+    said = _stable(MessageToDict(getattr(event, kind)))
+    if kind.startswith("workflow_task_scheduled"):
+        said.pop("startToCloseTimeout")  # grows by chance from one attempt to the next
+    if "coreUsedFlags" in said.get("sdkMetadata", {}):
+        said["sdkMetadata"]["coreUsedFlags"].sort()
+    return [kind, said]
+
+
+def _stable(value: Any) -> Any:
+    if isinstance(value, dict):
+        if "metadata" in value and "data" in value:
+            value = {**value, "data": _stable(_decoded(value["data"]))}
+        return {
+            name: _stable(entry)
+            for name, entry in value.items()
+            if name not in _VOLATILE and not name.lower().endswith(("eventid", "runid"))
+        }
+    if isinstance(value, list):
+        return [_stable(entry) for entry in value]
+    return _RUN_ID.sub("…", value) if isinstance(value, str) else value
+
+
+def _decoded(data: str) -> Any:
+    """A payload's value, for most of them are JSON."""
+    try:
+        return json.loads(base64.b64decode(data))
+    except ValueError:
+        return data
 
 
 def _retry_state(event: HistoryEvent) -> int | None:

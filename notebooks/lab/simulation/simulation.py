@@ -144,8 +144,8 @@ class Simulation(Server):
                     memo={k: self.payloads([v])[0] for k, v in (memo or {}).items()},
                     search_attributes=_attributes(search_attributes),
                     user_metadata=self._metadata(static_summary, static_details),
+                    backoff=_seconds(start_delay),
                 ),
-                delay=_seconds(start_delay),
                 signal=(start_signal, self.payloads(start_signal_args)) if start_signal else None,
             )
             found = Handle(self, workflow_id, begun.run_id)

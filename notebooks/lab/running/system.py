@@ -16,7 +16,7 @@ import tempfile
 import weakref
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, field, fields
 from functools import cache, partial
 from pathlib import Path
@@ -340,7 +340,8 @@ async def _start(
             queue=queue,
             **{"interceptors": [triggers, injection, triggers.in_flight], **options},
         )
-        await stack.enter_async_context(worker)
+        # A task of its own: a Worker keeps the one that started it, and what came of that.
+        await asyncio.create_task(_enter(stack, worker))
         stack.push_async_callback(injection.settled)
         starter = TimeSkipper(client).client if virtual_clock else client
         system = System(
@@ -357,6 +358,10 @@ async def _start(
     system._begin_again = begin_again
     _close_with(system)
     return system
+
+
+async def _enter(stack: AsyncExitStack, context: AbstractAsyncContextManager[Any]) -> None:
+    await stack.enter_async_context(context)
 
 
 async def _make_room() -> None:

@@ -40,6 +40,7 @@ from travel.booking import TripResult, result_of, start_trip
 from travel.faults import Fault, FaultModel, ScriptedFault, ScriptedFaults
 from travel.faults.injection import FaultInjection
 from travel.models import TripRequest
+from travel.store.address import sqlite_url
 from travel.store.database import Database, open_database
 from travel.store.inventory import store_seed_data
 from travel.store.seed_data import load_seed_data
@@ -324,7 +325,7 @@ async def _start(
         own = namespaces.shared(namespace) if namespace else namespaces.one()
         client = await stack.enter_async_context(own)
         folder = stack.enter_context(tempfile.TemporaryDirectory(dir=scratch_folder()))
-        database = open_database(f"sqlite:///{Path(folder, 'travel.sqlite')}")
+        database = open_database(sqlite_url(Path(folder, "travel.sqlite")))
         stack.callback(database.close)
         store_seed_data(database, load_seed_data())
         if further := options.pop("further_activities", None):

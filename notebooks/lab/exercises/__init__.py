@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from lab.checking.cell_magic import register
 from lab.checking.exercise import Exercise
+from lab.checking.modules import PRELUDE as PRELUDE
 from lab.exercises.ex01_the_messy_version import undo_in_a_script
 from lab.exercises.ex02_a_durable_workflow import my_first_trip
 from lab.exercises.ex03_the_saga import undo_in_reverse

@@ -146,7 +146,7 @@ my_tests = [
     Scenario("all is well", "mine"),
     Scenario("card declined", "mine", {"confirmation_code": TEST_DECLINE}),
     *(
-        Scenario(f"{step}: replies lost", "mine", faults=(script(step, lost),))
+        Scenario(f"{step}: replies lost", "mine", faults=(fault_at(step, lost),))
         for step in (*STEPS, "insure_trip")
     ),
     Scenario(
@@ -423,7 +423,7 @@ defend_it = MutantExercise(
         "Each mutant is harmless until a certain fault comes. Read what was changed: which fault?",
         "Look at the standard scenarios in notebooks/lab/breaking/scenarios.py; the scoreboard of "
         "every notebook ran them.",
-        'Scenario("...", "mine", faults=(script("insure_trip", Fault....),))',
+        'Scenario("...", "mine", faults=(fault_at("insure_trip", Fault....),))',
     ),
     solution_code=TESTS_SOLUTION,
     why="A dropped or late undo shows when the step is done and its reply lost, the order when a "

@@ -79,6 +79,7 @@ def test_everything_is_in_the_file(deck: Path) -> None:
     assert "Reveal.initialize" in html
 
 
+@pytest.mark.everything
 def test_shows_without_a_network(deck: Path, offline: Chrome) -> None:
     offline.get(deck.as_uri())
     ready = "return Boolean(window.Reveal && Reveal.isReady())"

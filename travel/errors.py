@@ -6,6 +6,10 @@ TravelError
 └── Unavailable     no answer: the provider may or may not have done it, retry
 """
 
+from __future__ import annotations
+
+from datetime import timedelta
+
 
 class TravelError(Exception):
     """Base of every error that this package raises on purpose."""
@@ -20,4 +24,11 @@ class Rejected(TravelError):
 
 
 class Unavailable(TravelError):
-    """No answer from a provider: whether it acted is unknown."""
+    """No answer from a provider: whether it acted is unknown.
+
+    ``retry_after`` is when to ask again, where somebody knows better than a retry policy.
+    """
+
+    def __init__(self, message: str, retry_after: timedelta | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after

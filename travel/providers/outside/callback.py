@@ -1,8 +1,8 @@
 """A company that takes an order, and calls back days later with its answer.
 
 The callback writes into an inbox, and the Activity looks there: it fails with "come back
-in an hour" until the answer is in. (Completing the Activity from the callback would be
-sooner, and would lose the answer for ever if the callback came while nobody listened.)
+later" until the answer is in. (Completing the Activity from the callback would be sooner,
+and would lose the answer for ever if the callback came while nobody listened.)
 
 The company knows no keys: an order whose receipt was lost is sent again, and both may be
 answered. One reservation stands, every other is cancelled, whenever its callback comes:
@@ -23,7 +23,8 @@ from travel.store.database import Database
 REPLY_WITHIN = timedelta(days=3)
 """The company's promise: an order without an answer by then came to nothing."""
 
-LOOK_AGAIN = timedelta(hours=1)
+LOOK_AGAIN = timedelta(hours=4)
+"""It takes days: a few looks a day are enough."""
 
 
 class Company(Protocol):
@@ -52,6 +53,7 @@ class HotelsWithCallback:
         order = order_of(key, request)
         record, known = orders.prepare(self._database, order)
         if known:
+            self._release_surplus(key)
             return known
         now = self._clock()
         arrived = orders.replies(self._database, key)

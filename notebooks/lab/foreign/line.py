@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -58,10 +59,8 @@ class Line:
         due = [request for when, request in self._late if when <= now]
         self._late = [(when, request) for when, request in self._late if when > now]
         for request in due:
-            try:
+            with contextlib.suppress(Rejected):  # nobody waits for the answer any more
                 request()
-            except Rejected:
-                pass  # nobody waits for the answer any more
 
     def _carry(self, request: Callable[[], Any], fault: Fault | None) -> Any:
         match fault:

@@ -22,6 +22,7 @@ from temporalio.envconfig import ClientConfig
 from temporalio.service import RPCError, RPCStatusCode
 
 from travel.errors import InvalidInput
+from travel.temporal.encryption import data_converter
 from travel.temporal.runtime import quiet_runtime
 from travel.temporal.search_attributes import TRIP_STATUS
 from travel.temporal.server import is_embedded
@@ -56,7 +57,12 @@ async def connect(address: str | None = None, **client_options: Any) -> Client:
     the environment. For a server that this process started, the environment does
     not count. Raises ``InvalidInput``, whose text never holds the API key.
     """
-    options = {**_configured_options(address), "runtime": quiet_runtime(), **client_options}
+    options = {
+        **_configured_options(address),
+        "runtime": quiet_runtime(),
+        "data_converter": data_converter(),
+        **client_options,
+    }
     target = address or options.get("target_host") or DEFAULT_ADDRESS
     _check_address(target)
     _check_api_key(options.get("api_key"))

@@ -112,10 +112,7 @@ async def fails(attempts: int, kind: str = "Flaky", non_retryable: bool = False)
     attempt = activity.info().attempt
     if attempt <= attempts:
         raise ApplicationError(
-            f"attempt {attempt} failed",
-            {"attempt": attempt},
-            type=kind,
-            non_retryable=non_retryable,
+            f"attempt {attempt} failed", {"attempt": attempt}, type=kind, non_retryable=non_retryable
         )
     return attempt
 
@@ -277,9 +274,7 @@ _activity_case("any exception", "breaks", retry={"maximum_attempts": 1})
 _activity_case("third attempt", "fails", 2, retry=SLOWLY)
 _activity_case("maximum interval", "fails", 4, retry=SLOWLY | {"maximum_interval": 500.0})
 _activity_case("maximum attempts", "fails", 9, retry=SLOWLY | {"maximum_attempts": 3})
-_activity_case(
-    "non-retryable type", "fails", 9, retry=SLOWLY | {"non_retryable_error_types": ["Flaky"]}
-)
+_activity_case("non-retryable type", "fails", 9, retry=SLOWLY | {"non_retryable_error_types": ["Flaky"]})
 _activity_case("non-retryable error", "fails", 9, "Flaky", True, retry=SLOWLY)
 _activity_case("default retries", "fails", 3)
 _activity_case("next retry delay", "asks_for_delay", 700, retry=SLOWLY)
@@ -289,9 +284,7 @@ _activity_case(
     700,
     retry=SLOWLY | {"maximum_interval": 200.0},
 )
-_activity_case(
-    "no time for another attempt", "fails", 9, retry=SLOWLY, schedule_to_close_timeout=450
-)
+_activity_case("no time for another attempt", "fails", 9, retry=SLOWLY, schedule_to_close_timeout=450)
 _activity_case("start to close", "hangs", start_to_close_timeout=0.4, retry={"maximum_attempts": 1})
 _activity_case("start to close, then well", "hangs", 1, start_to_close_timeout=0.4, retry=SLOWLY)
 _activity_case(
@@ -307,9 +300,7 @@ _activity_case(
     start_to_close_timeout=0.4,
     retry=SLOWLY | {"non_retryable_error_types": ["TemporalTimeout:StartToClose"]},
 )
-_activity_case(
-    "schedule to close", "hangs", start_to_close_timeout=0, schedule_to_close_timeout=0.4
-)
+_activity_case("schedule to close", "hangs", start_to_close_timeout=0, schedule_to_close_timeout=0.4)
 _activity_case(
     "schedule to close in a later attempt",
     "hangs_after_failing",
@@ -340,9 +331,7 @@ _activity_case(
     retry={"maximum_attempts": 1},
 )
 _activity_case("heartbeat", "beats_once", heartbeat_timeout=0.4, retry=SLOWLY)
-_activity_case(
-    "heartbeat, once", "beats_once", heartbeat_timeout=0.4, retry={"maximum_attempts": 1}
-)
+_activity_case("heartbeat, once", "beats_once", heartbeat_timeout=0.4, retry={"maximum_attempts": 1})
 
 
 @activity.defn
@@ -397,13 +386,9 @@ class CancelsActivity:
         return f"got {result}"
 
 
-def _cancel_case(
-    title: str, name: str, how: ActivityCancellationType, then: str, *args: Any
-) -> None:
+def _cancel_case(title: str, name: str, how: ActivityCancellationType, then: str, *args: Any) -> None:
     async def play(stage: Stage) -> Any:
-        handle = await stage.start(
-            CancelsActivity, args=[name, int(how), then, list(args)], real=True
-        )
+        handle = await stage.start(CancelsActivity, args=[name, int(how), then, list(args)], real=True)
         await handle.running()
         await handle.cancel()
         return handle
@@ -463,7 +448,7 @@ class WaitsInVain:
     async def run(self) -> str:
         try:
             await workflow.wait_condition(lambda: False, timeout=timedelta(hours=1))
-        except TimeoutError:
+        except asyncio.TimeoutError:
             pass
         task = asyncio.create_task(asyncio.sleep(10_000))
         await workflow.sleep(60)
@@ -935,7 +920,7 @@ async def start_delay(stage: Stage) -> Any:
     return await stage.start(Returns, Money(1), start_delay=timedelta(seconds=0.3), real=True)
 
 
-@case()
+@case(events=False)
 async def same_id_again(stage: Stage) -> Any:
     handle = await stage.start(Basket, real=True)
     answers = []
@@ -952,8 +937,9 @@ async def same_id_again(stage: Stage) -> Any:
         WorkflowIDReusePolicy.ALLOW_DUPLICATE,
     ):
         answers.append(await _again(stage, handle.id, id_reuse_policy=reuse))
-    await (await stage.other(handle.id)).terminate("end of the test")
-    return handle, answers
+    again = await stage.other(handle.id)
+    await again.terminate("end of the test")
+    return again, answers
 
 
 async def _again(stage: Stage, workflow_id: str, **options: Any) -> str:
@@ -1024,6 +1010,25 @@ async def info(stage: Stage) -> Any:
     return await stage.start(IsItself, real=True)
 
 
+@defined
+class DrawsIds:
+    """Ids from the Workflow's own random numbers, which a replay must draw again."""
+
+    @workflow.run
+    async def run(self) -> int:
+        ids = [str(workflow.uuid4()), f"{workflow.random().getrandbits(64):x}"]
+        for activity_id in ids:
+            await workflow.execute_activity(
+                echo, 1, activity_id=activity_id, start_to_close_timeout=LONG
+            )
+        return len(set(ids))
+
+
+@case(events=False)
+async def drawn_ids(stage: Stage) -> Any:
+    return await stage.start(DrawsIds)
+
+
 @activity.defn
 async def tells_about_itself() -> list[Any]:
     info = activity.info()
@@ -1061,8 +1066,9 @@ FAILED_TASKS: dict[str, int] = {}
 @defined
 class FailsItsTask:
     @workflow.run
-    async def run(self, times: int) -> str:
-        await workflow.sleep(1)
+    async def run(self, times: int, sleeps: bool = True) -> str:
+        if sleeps:
+            await workflow.sleep(1)
         me = workflow.info().workflow_id
         FAILED_TASKS[me] = FAILED_TASKS.get(me, 0) + 1
         if FAILED_TASKS[me] <= times:
@@ -1077,7 +1083,14 @@ async def failed_task(stage: Stage) -> Any:
 
 @case()
 async def task_that_fails_three_times(stage: Stage) -> Any:
-    return await stage.start(FailsItsTask, 3, real=True)
+    return await stage.start(FailsItsTask, 3, real=True, task_timeout=timedelta(seconds=1))
+
+
+@case()
+async def first_task_fails(stage: Stage) -> Any:
+    return await stage.start(
+        FailsItsTask, args=[3, False], real=True, task_timeout=timedelta(seconds=1)
+    )
 
 
 @case(events=False)
@@ -1105,7 +1118,9 @@ class CallsLocally:
             retry_policy=policy,
             local_retry_threshold=timedelta(seconds=threshold),
         )
-        second = await workflow.execute_local_activity(echo, "second", start_to_close_timeout=LONG)
+        second = await workflow.execute_local_activity(
+            echo, "second", start_to_close_timeout=LONG
+        )
         await workflow.sleep(1)
         return [first, second]
 

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import json
+import re
 import time
 from collections.abc import AsyncIterator, Awaitable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, TypeVar
 from uuid import uuid4
 
 import simulation_cases as cases
+from google.protobuf.json_format import MessageToDict
 from lab.simulation import Code, Handle, Simulation
+from lab.simulation.code import ALL_FLAGS
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import (
@@ -45,6 +52,7 @@ class Result:
     retry_states: list[int]
     events: list[str]
     seconds: float
+    attributes: list[Any] = field(repr=False)
     histories: list[WorkflowHistory] = field(repr=False, default_factory=list)
 
     def differs(self, other: Result, case: cases.Case) -> list[str]:
@@ -52,14 +60,22 @@ class Result:
         names = ["status", "result", "error", "answers", "scheduled", "attempts", "retry_states"]
         if case.events:
             names.append("events")
+            names += ["attributes"] if self.events == other.events else []
         found = [
-            f"{name}: {getattr(self, name)!r} and {getattr(other, name)!r}"
+            f"{name}: {_first_difference(getattr(self, name), getattr(other, name))}"
             for name in names
             if getattr(self, name) != getattr(other, name)
         ]
         if case.seconds and not _as_long(self.seconds, other.seconds):
             found.append(f"seconds: {self.seconds:g} and {other.seconds:g}")
         return found
+
+
+def _first_difference(one: Any, other: Any) -> str:
+    if isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
+        pairs = ((a, b) for a, b in zip(one, other, strict=True) if a != b)
+        one, other = next(pairs)
+    return f"{one!r} and {other!r}"
 
 
 def _as_long(one: float, other: float) -> bool:
@@ -84,9 +100,7 @@ class SimulatedPlay:
 
     async def running(self) -> None:
         """An attempt has begun, or has failed."""
-        self._simulation.run(
-            until=lambda: any(t.attempt for t in self.handle.last.activities.values())
-        )
+        self._simulation.run(until=lambda: any(t.attempt for t in self.handle.last.activities.values()))
         self._simulation.run(until=lambda: self._heartbeat_or_backoff())
 
     def _heartbeat_or_backoff(self) -> bool:
@@ -250,15 +264,12 @@ class RealStage:
 
 
 @asynccontextmanager
-async def real_stage(address: str) -> AsyncIterator[RealStage]:
+async def real_stage(address: str, *, next_flags: bool = False) -> AsyncIterator[RealStage]:
     """A Worker for the cases on the server at ``address``."""
     client = await Client.connect(address)
     queue = f"cases-{uuid4().hex}"
-    from concurrent.futures import ThreadPoolExecutor
-    from datetime import timedelta
-
     with ThreadPoolExecutor(4) as threads:
-        async with Worker(
+        worker = Worker(
             client,
             task_queue=queue,
             workflows=cases.WORKFLOWS,
@@ -266,7 +277,11 @@ async def real_stage(address: str) -> AsyncIterator[RealStage]:
             activity_executor=threads,
             workflow_runner=UnsandboxedWorkflowRunner(),
             graceful_shutdown_timeout=timedelta(0),
-        ):
+        )
+        for flag in ALL_FLAGS if next_flags else ():
+            assert worker._workflow_worker is not None, "it has Workflows"
+            worker._workflow_worker._set_default_workflow_logic_flag(flag, enabled=True)
+        async with worker:
             yield RealStage(client, queue)
 
 
@@ -294,10 +309,7 @@ async def _outcome(handle: WorkflowHandle[Any, Any]) -> tuple[str, Any, BaseExce
 
 async def _chain(client: Client, handle: WorkflowHandle[Any, Any]) -> list[WorkflowHistory]:
     """Histories of all runs, oldest first."""
-    first = (
-        handle.first_execution_run_id
-        or (await handle.describe()).raw_description.workflow_execution_info.first_run_id
-    )
+    first = handle.first_execution_run_id or (await handle.describe()).raw_description.workflow_execution_info.first_run_id
     histories, run_id = [], first
     while run_id:
         fetched = await client.get_workflow_handle(handle.id, run_id=run_id).fetch_history()
@@ -371,8 +383,55 @@ def _result(
         [state for event in events if (state := _retry_state(event)) is not None],
         [name for name in names if not name.startswith(NOT_COMPARED)],
         whole / 1e9,
+        [_attributes(event, histories) for event in events if not _name(event).startswith(NOT_COMPARED)],
         histories,
     )
+
+
+_VOLATILE = {
+    *("identity", "requestId", "historySizeBytes", "workerVersion", "stackTrace", "taskQueue"),
+    *("protocolInstanceId", "acceptedRequestMessageId", "acceptedRequestSequencingEventId"),
+    *("updateId", "namespaceId", "encodedAttributes", "timeSkippingConfig", "completeTime"),
+    *("timeSkippingStatePropagation", "inheritBuildId", "useWorkflowBuildId", "priority"),
+    *("workflowExecutionExpirationTime", "control"),
+    *("prevAutoResetPoints", "complete_time", "original_schedule_time"),
+}
+_RUN_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+def _attributes(event: HistoryEvent, histories: list[WorkflowHistory]) -> Any:
+    """What an event says, without what differs from run to run."""
+    kind = event.WhichOneof("attributes") or ""
+    said = _stable(MessageToDict(getattr(event, kind)))
+    if kind.startswith("workflow_task_scheduled"):
+        said.pop("startToCloseTimeout")  # grows by chance from one attempt to the next
+    if said.get("initiator", "").endswith("WORKFLOW"):
+        said.pop("firstWorkflowTaskBackoff", None)  # what is left of a run's shortest time
+    if "coreUsedFlags" in said.get("sdkMetadata", {}):
+        said["sdkMetadata"]["coreUsedFlags"].sort()
+    return [kind, said]
+
+
+def _stable(value: Any) -> Any:
+    if isinstance(value, dict):
+        if "metadata" in value and "data" in value:
+            value = {**value, "data": _stable(_decoded(value["data"]))}
+        return {
+            name: _stable(entry)
+            for name, entry in value.items()
+            if name not in _VOLATILE and not name.lower().endswith(("eventid", "runid"))
+        }
+    if isinstance(value, list):
+        return [_stable(entry) for entry in value]
+    return _RUN_ID.sub("…", value) if isinstance(value, str) else value
+
+
+def _decoded(data: str) -> Any:
+    """A payload's value, for most of them are JSON."""
+    try:
+        return json.loads(base64.b64decode(data))
+    except ValueError:
+        return data
 
 
 def _retry_state(event: HistoryEvent) -> int | None:

@@ -24,6 +24,11 @@ DEFAULT_RETRIES = RetryPolicy(
 )
 """The server's own, where a Workflow gives none."""
 
+NOT_STARTED = Payload(
+    metadata={"encoding": b"json/plain"}, data=b'"ACTIVITY_ID_NOT_STARTED"'
+)
+"""What the server says of a cancelled Activity that no Worker was running."""
+
 SCHEDULE_TO_CLOSE = TimeoutType.TIMEOUT_TYPE_SCHEDULE_TO_CLOSE
 SCHEDULE_TO_START = TimeoutType.TIMEOUT_TYPE_SCHEDULE_TO_START
 START_TO_CLOSE = TimeoutType.TIMEOUT_TYPE_START_TO_CLOSE
@@ -61,15 +66,23 @@ class ActivityTask:
         self.last_failure: Failure | None = None
         self.details: Sequence[Payload] = ()
         self.retries = command.retry_policy if command.HasField("retry_policy") else DEFAULT_RETRIES
-        self.schedule_to_close = _nanoseconds(command.schedule_to_close_timeout)
-        self.schedule_to_start = _nanoseconds(command.schedule_to_start_timeout)
-        self.start_to_close = _nanoseconds(command.start_to_close_timeout)
-        self.heartbeat_timeout = _nanoseconds(command.heartbeat_timeout)
+        self._set_timeouts(command, round(run.start.run_timeout * SECOND))
         self._limit: Item | None = None
         self._timers: dict[int, Item] = {}
         self._next: Item | None = None
         self.is_local = False
         self.task_queue: str = command.task_queue
+
+    def _set_timeouts(self, command: Any, run_timeout: int) -> None:
+        """As the server fills in what was not given, and cuts what is too long."""
+        limit = _nanoseconds(command.schedule_to_close_timeout) or run_timeout
+        self.schedule_to_close = _shorter(limit, run_timeout)
+        given = _nanoseconds(command.schedule_to_start_timeout)
+        self.schedule_to_start = _shorter(given, self.schedule_to_close)
+        given = _nanoseconds(command.start_to_close_timeout)
+        self.start_to_close = _shorter(given, self.schedule_to_close)
+        given = _nanoseconds(command.heartbeat_timeout)
+        self.heartbeat_timeout = min(given, self.start_to_close)
 
     # --- a Workflow Task that failed ---------------------------------------------------
 
@@ -186,17 +199,17 @@ class ActivityTask:
         if not self.knows(attempt):
             return
         started = self._record_start()
-        details = failure.canceled_failure_info.details
+        details = list(failure.canceled_failure_info.details.payloads)
         self._record(
             "activity_task_canceled",
             {
-                "details": details if details.payloads else None,
+                "details": {"payloads": details} if details else None,
                 "latest_cancel_requested_event_id": self.cancel_event_id,
                 "identity": self.server.identity,
             },
             started,
         )
-        self._resolve("cancelled", self.cancel_failure(self.event_id, started))
+        self._resolve("cancelled", self.cancel_failure(self.event_id, started, details))
 
     # --- what the server does by itself ------------------------------------------------
 
@@ -209,15 +222,17 @@ class ActivityTask:
         self.cancel_event_id = event_id
         if self.current is not None:
             return False
+        details = [NOT_STARTED]
         self._record(
             "activity_task_canceled",
             {
+                "details": {"payloads": details},
                 "latest_cancel_requested_event_id": event_id,
                 "identity": self.server.identity,
             },
             0,
         )
-        self._resolve("cancelled", self.cancel_failure(self.event_id, 0))
+        self._resolve("cancelled", self.cancel_failure(self.event_id, 0, details))
         return True
 
     def time_out(self, kind: int) -> None:
@@ -226,10 +241,8 @@ class ActivityTask:
             return
         failure = Failure(
             message=f"activity {_NAMES[kind]} timeout",
-            timeout_failure_info={
-                "timeout_type": kind,
-                "last_heartbeat_details": {"payloads": self.details} if self.details else None,
-            },
+            source="Server",
+            timeout_failure_info={"timeout_type": kind},
         )
         retryable = kind in (START_TO_CLOSE, HEARTBEAT)
         state = self._retry(failure) if retryable else RetryState.RETRY_STATE_TIMEOUT
@@ -241,6 +254,8 @@ class ActivityTask:
                 "giving up retrying"
             )
             failure.timeout_failure_info.timeout_type = SCHEDULE_TO_CLOSE
+        if self.details:
+            failure.timeout_failure_info.last_heartbeat_details.payloads.extend(self.details)
         if kind == SCHEDULE_TO_CLOSE and self.last_failure is not None:
             failure.cause.CopyFrom(self.last_failure)
         started = self._record_start() if self.current is not None else 0
@@ -307,11 +322,14 @@ class ActivityTask:
             self.run.resolve_activity(self.command.seq, status, what)
         self.server.wake(self.run)
 
-    def cancel_failure(self, scheduled: int, started: int) -> Failure:
+    def cancel_failure(
+        self, scheduled: int, started: int, details: Sequence[Payload] = ()
+    ) -> Failure:
         """What the Workflow sees of a cancelled Activity."""
+        about = {"details": {"payloads": details}} if details else {}
         return self._wrap(
             "Activity cancelled",
-            Failure(canceled_failure_info={}),
+            Failure(canceled_failure_info=about),
             RetryState.RETRY_STATE_CANCEL_REQUESTED,
             started,
             self.server.identity if scheduled else "",
@@ -366,6 +384,11 @@ def _retryable(failure: Failure, retries: RetryPolicy) -> bool:
         return False
     info = failure.application_failure_info
     return not info.non_retryable and info.type not in retries.non_retryable_error_types
+
+
+def _shorter(given: int, limit: int) -> int:
+    """The shorter of the two; 0 is none."""
+    return min(given or limit, limit or given)
 
 
 def _nanoseconds(duration: Any) -> int:

@@ -257,4 +257,4 @@ def _split(nanoseconds: int) -> dict[str, int]:
 
 
 def _json(value: Any) -> Payload:
-    return Payload(metadata={"encoding": b"json/plain"}, data=json.dumps(value).encode())
+    return Payload(metadata={"encoding": b"json/plain"}, data=json.dumps(value, separators=(",", ":")).encode())

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 import temporalio.common
@@ -187,7 +187,7 @@ class Run:
         self.limit: Item | None = None
         # The Workflow Task: at most one is scheduled, and then open.
         self.waits_to_begin = self.waits_for_task = self.speculative = self.task_open = False
-        self.task_alone = False
+        self.task_alone = self.sticky = False
         self.task_attempt = 1
         self.task_failure: Failure | None = None
         self.failures_in_vain = 0
@@ -283,7 +283,7 @@ class Run:
         """A fresh instance of the Workflow, as the SDK's Worker makes it."""
         code = self.code
         details = WorkflowInstanceDetails(
-            payload_converter_factory=code.converter._new_payload_converter,
+            payload_converter_factory=code.new_payload_converter,
             failure_converter_class=code.converter.failure_converter_class,
             interceptor_classes=code.workflow_interceptors,
             defn=self.definition,
@@ -563,4 +563,4 @@ def _timedelta(seconds: float) -> timedelta | None:
 def utc(nanoseconds: int) -> datetime:
     """A moment, given in nanoseconds since 1970."""
     seconds, rest = divmod(nanoseconds, 1_000_000_000)
-    return datetime.fromtimestamp(seconds, UTC) + timedelta(microseconds=rest // 1000)
+    return datetime.fromtimestamp(seconds, timezone.utc) + timedelta(microseconds=rest // 1000)

@@ -28,6 +28,7 @@ from .errors import SimulationError
 from .guard import guarded
 from .local import LocalTask
 from .loop import VirtualLoop
+from .remembered import Remembered
 from .replay import catch_up
 from .run import Activation, Job, Outgoing, Run, Start, utc
 from .waiting import Waiting
@@ -81,8 +82,15 @@ class Server:
         outage: Callable[[str], BaseException] | None = None,
         rejection: Callable[[str], BaseException] | None = None,
         elsewhere: Iterable[str] = (),
+        memory: Remembered | None = None,
     ) -> None:
+        if memory is not None and code.intercepts_activities:
+            raise ValueError(
+                "A Remembered world does not see what interceptors of Activities do; "
+                "give the simulation the world itself."
+            )
         self.code = code
+        self.memory = memory
         self.choices = choices
         self.epoch = epoch
         self.outage = outage or _outage
@@ -230,7 +238,6 @@ class Server:
         self,
         start: Start,
         *,
-        delay: float = 0,
         run_id: str = "",
         signal: tuple[str, list[Payload]] | None = None,
     ) -> Run:
@@ -241,16 +248,14 @@ class Server:
         start.first_run_id = start.first_run_id or run.run_id
         if start.execution_timeout and not start.expires:
             start.expires = self.now + round(start.execution_timeout * SECOND)
-        run.events.add(
-            "workflow_execution_started", self.now, commands.started(run), start.user_metadata
-        )
+        run.events.add("workflow_execution_started", self.now, commands.started(run), start.user_metadata)
         run.jobs.append(run.initialize())
         self._limit(run)
         if signal:
             run.waits_to_begin = True
             self._signal_now(run, *signal, None)
             run.waits_to_begin = False
-        wait = start.backoff or delay
+        wait = start.backoff
         if wait:
             self.queue.push(round(wait * SECOND), lambda: self._wake_up(run), f"{run.id} begins")
             run.waits_to_begin = True
@@ -312,11 +317,21 @@ class Server:
         run.failures_in_vain = 0 if news else run.failures_in_vain + 1
         if run.failures_in_vain >= GIVE_UP_TASK:
             return
-        run.task_attempt = 1 if news else run.task_attempt + 1
+        # A Worker reports only the first failure. Of others the server learns by the timeout.
+        # One in a sticky queue does not count: the next is given to any Worker.
+        pause = round(run.start.task_timeout * SECOND) if run.task_attempt > 1 else 0
+        run.task_attempt = 1 if news or run.sticky else run.task_attempt + 1
+        run.sticky = False
         run.waits_for_task = True
-        self.write_scheduled(run)
-        pause = 0 if run.task_attempt < 3 else 5 * SECOND * 2 ** (run.task_attempt - 3)
-        self.schedule_task(run, pause)
+        if pause:
+            self.queue.push(pause, lambda: self._begin_again(run), f"next task of {run.id}")
+        else:
+            self._begin_again(run)
+
+    def _begin_again(self, run: Run) -> None:
+        if run.status == RUNNING:
+            self.write_scheduled(run)
+            self.schedule_task(run)
 
     def write_scheduled(self, run: Run) -> None:
         run.scheduled_at = self.now
@@ -326,12 +341,9 @@ class Server:
                 "workflow_task_scheduled", self.now, commands.task_scheduled(run)
             )
 
-    def schedule_task(self, run: Run, delay: int = 0) -> None:
-        action, label = (lambda: self.start_task(run)), f"Workflow Task of {run.id}"
-        if delay:
-            self.queue.push(delay, action, label)
-        else:
-            self.soon(action, label)
+    def schedule_task(self, run: Run) -> None:
+        """Have a Worker begin the task that was scheduled."""
+        self.soon(lambda: self.start_task(run), f"Workflow Task of {run.id}")
 
     def _settle_speculation(self, run: Run) -> None:
         """What was scheduled for an Update alone becomes a task like others."""
@@ -378,9 +390,7 @@ class Server:
             run.scheduled_event_id = run.events.add(
                 "workflow_task_scheduled", run.scheduled_at, commands.task_scheduled(run)
             )
-        started = run.events.add(
-            "workflow_task_started", self.now, commands.task_started(self, run)
-        )
+        started = run.events.add("workflow_task_started", self.now, commands.task_started(self, run))
         run.task_events = (run.scheduled_event_id, started)
         run.task_alone = alone
         run.speculative = False
@@ -471,7 +481,9 @@ class Server:
         run.jobs.append(job)
         self.wake(run)
 
-    def signal(self, run: Run, name: str, args: list[Payload], *, by: Run | None = None) -> None:
+    def signal(
+        self, run: Run, name: str, args: list[Payload], *, by: Run | None = None
+    ) -> None:
         """Send a run a Signal."""
         self.arrive(run, lambda: self._signal_now(run, name, args, by))
 
@@ -483,9 +495,8 @@ class Server:
             "workflow_execution_signaled",
             {
                 "signal_name": name,
-                "input": {"payloads": args},
+                "input": {"payloads": args} if args else None,
                 "identity": self.identity,
-                "header": {},
                 "external_workflow_execution": {"workflow_id": by.id, "run_id": by.run_id}
                 if by
                 else None,

@@ -42,6 +42,7 @@ from temporalio.exceptions import (
     TimeoutType,
     WorkflowAlreadyStartedError,
 )
+
 from temporalio.service import RPCError, RPCStatusCode
 
 from . import choices as decisions
@@ -52,6 +53,7 @@ from .code import Code
 from .errors import SimulationError, StillRunning
 from .events import timestamp
 from .loop import aside
+from .remembered import Remembered
 from .replay import verify
 from .run import Run, Start
 from .server import EPOCH, RUNNING, Server, Update
@@ -74,6 +76,7 @@ class Simulation(Server):
         outage, rejection: What an attempt raises that meets an outage, or is rejected;
             functions of the Activity's name.
         elsewhere: Task queues for which there is no Worker.
+        memory: A ``Remembered`` world, in which Activities need not be executed again.
     """
 
     def __init__(
@@ -87,6 +90,7 @@ class Simulation(Server):
         outage: Callable[[str], BaseException] | None = None,
         rejection: Callable[[str], BaseException] | None = None,
         elsewhere: Iterable[str] = (),
+        memory: Remembered | None = None,
     ) -> None:
         super().__init__(
             code,
@@ -95,6 +99,7 @@ class Simulation(Server):
             outage=outage,
             rejection=rejection,
             elsewhere=elsewhere,
+            memory=memory,
         )
         self.happenings = dict(happenings or {})
         self.max_steps = max_steps
@@ -143,8 +148,8 @@ class Simulation(Server):
                     memo={k: self.payloads([v])[0] for k, v in (memo or {}).items()},
                     search_attributes=_attributes(search_attributes),
                     user_metadata=self._metadata(static_summary, static_details),
+                    backoff=_seconds(start_delay),
                 ),
-                delay=_seconds(start_delay),
                 signal=(start_signal, self.payloads(start_signal_args)) if start_signal else None,
             )
             found = Handle(self, workflow_id, begun.run_id)
@@ -425,9 +430,7 @@ class Handle:
         if not isinstance(update, str):
             defn = temporalio.workflow._UpdateDefinition
             found: Any = getattr(update, "_defn", None)
-            name, hint = (
-                (found.name, found.ret_type) if isinstance(found, defn) else (str(update), None)
-            )
+            name, hint = (found.name, found.ret_type) if isinstance(found, defn) else (str(update), None)
         payloads = self._simulation.payloads(args)
         sent = self._simulation._send_update(self._open(), name, payloads, id)
         return UpdateHandle(self._simulation, sent, hint)
@@ -550,3 +553,4 @@ def _attributes(attributes: TypedSearchAttributes | None) -> dict[str, Payload]:
     if attributes is not None:
         temporalio.converter.encode_search_attributes(attributes, proto)
     return dict(proto.indexed_fields)
+

@@ -401,6 +401,8 @@ def _attributes(event: HistoryEvent, histories: list[WorkflowHistory]) -> Any:
     said = _stable(MessageToDict(getattr(event, kind)))
     if kind.startswith("workflow_task_scheduled"):
         said.pop("startToCloseTimeout")  # grows by chance from one attempt to the next
+    if said.get("initiator", "").endswith("WORKFLOW"):
+        said.pop("firstWorkflowTaskBackoff", None)  # what is left of a run's shortest time
     if "coreUsedFlags" in said.get("sdkMetadata", {}):
         said["sdkMetadata"]["coreUsedFlags"].sort()
     return [kind, said]

@@ -83,17 +83,26 @@ class Attempt:
                 server.soon(lambda: self._report_error(server.rejection(name)), f"{name}: rejected")
             case Fate.CRASH_BEFORE:
                 server.soon(server.crash, f"{name}: the Worker dies")
-            case Fate.LATE:
-                delay = self.task.deadline - server.now + LATENESS
-                server.queue.push(delay, self._carry_out, f"{name} is done late")
-            case Fate.VERY_LATE:
-                server.when_idle(self._carry_out)
+            case Fate.LATE | Fate.VERY_LATE:
+                self.task.may_be_done = True
+                self._begin_late()
             case _:
                 server.soon(self._carry_out, f"{name} is done")
 
+    def _begin_late(self) -> None:
+        """What is stuck on its way arrives although its Worker may be dead by then."""
+        if self.fate is Fate.VERY_LATE:
+            self.server.when_idle(self._carry_out)
+            return
+        delay = self.task.deadline - self.server.now + LATENESS
+        self.server.queue.push(delay, self._carry_out, f"{self.task.type} is done late")
+
     def _carry_out(self) -> None:
+        if self.fate in (Fate.LATE, Fate.VERY_LATE):
+            self.worker = self.server.worker
         if not self.worker.alive:
             return
+        self.task.may_be_done = True
         memory = self.server.memory
         if memory is not None:
             key = (self.task.type, *(p.SerializeToString() for p in self.task.command.arguments))

@@ -36,8 +36,11 @@ def formulas(html: str) -> list[str]:
     return re.findall(r"\$[^<$]*\$", re.sub(r"<(code|pre)\b.*?</\1>", "", html, flags=re.DOTALL))
 
 
-def test_the_course_is_whole() -> None:
-    assert [path.name[:2] for path in NOTEBOOKS] == [f"{number:02}" for number in range(12)]
+def test_a_notebook_is_what_the_map_has_at_its_number() -> None:
+    for path in NOTEBOOKS:
+        expected = course_maps.NOTEBOOKS[int(path.name[:2])]
+        head = "".join(json.loads(path.read_text(encoding="utf-8"))["cells"][0]["source"])
+        assert head.splitlines()[0].removeprefix("# ").partition(":")[0] == expected.title
 
 
 def test_short_enough_to_follow(cells: list[dict[str, Any]]) -> None:

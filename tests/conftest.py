@@ -16,6 +16,7 @@ except ModuleNotFoundError:
     pytest.exit(f"The tests need more than the course does: {needed}", returncode=4)
 from lab.running import postgres
 
+from travel.store import address
 from travel.store.database import Database, open_database
 from travel.store.inventory import store_seed_data
 from travel.store.seed_data import load_seed_data
@@ -97,7 +98,7 @@ def postgres_url(postgres_server: str) -> Iterator[str]:
 @pytest.fixture
 def sqlite_url(tmp_path: Path) -> str:
     """URL of an SQLite file made for this test, without tables."""
-    return f"sqlite:///{tmp_path / 'travel.sqlite'}"
+    return address.sqlite_url(tmp_path / "travel.sqlite")
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -188,7 +188,7 @@ def find_executable() -> str | None:
 
 
 def _named_executable(named: str) -> str:
-    found = shutil.which(Path(named).expanduser())
+    found = shutil.which(str(Path(named).expanduser()))
     if found is None:
         raise InvalidInput(
             f"{PATH_VARIABLE} is {named!r:.200}, which is no program; "

@@ -11,6 +11,7 @@ too long for one slide into several. Everything the page needs is inside the one
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -98,12 +99,19 @@ def _prepare(cell: NotebookNode, chapter: str, columns: dict[str, int]) -> None:
     """Name its notebook, lead its links to slides, replace what only a kernel can show."""
     cell.metadata.setdefault("slideshow", NotebookNode()).data = NotebookNode(chapter=chapter)
     if cell.cell_type == "markdown":
+        cell.source = _unfolded(cell.source)
         for name, column in columns.items():
             cell.source = cell.source.replace(f"]({name})", f"](#/{column})")
     for index, output in enumerate(cell.get("outputs", [])):
         if WIDGET in output.get("data", {}):
             data = {"text/markdown": INSTEAD_OF_WIDGET}
             cell.outputs[index] = new_output("display_data", data)
+
+
+def _unfolded(text: str) -> str:
+    """Notes that a page folds away: the speaker view is to show them."""
+    text = re.sub(r"<summary>(.*?)</summary>", r"**\1.**", text)
+    return re.sub(r"</?details>\n*", "", text)
 
 
 def _place(cell: NotebookNode, *, first: bool) -> None:

@@ -16,7 +16,7 @@ import tempfile
 import weakref
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, field, fields
 from functools import cache, partial
 from pathlib import Path
@@ -40,6 +40,7 @@ from travel.booking import TripResult, result_of, start_trip
 from travel.faults import Fault, FaultModel, ScriptedFault, ScriptedFaults
 from travel.faults.injection import FaultInjection
 from travel.models import TripRequest
+from travel.store.address import sqlite_url
 from travel.store.database import Database, open_database
 from travel.store.inventory import store_seed_data
 from travel.store.seed_data import load_seed_data
@@ -328,7 +329,7 @@ async def _start(
         own = namespaces.shared(namespace) if namespace else namespaces.one()
         client = await stack.enter_async_context(own)
         folder = stack.enter_context(tempfile.TemporaryDirectory(dir=scratch_folder()))
-        database = open_database(f"sqlite:///{Path(folder, 'travel.sqlite')}")
+        database = open_database(sqlite_url(Path(folder, "travel.sqlite")))
         stack.callback(database.close)
         store_seed_data(database, load_seed_data())
         if further := options.pop("further_activities", None):
@@ -344,7 +345,8 @@ async def _start(
             queue=queue,
             **{"interceptors": [triggers, injection, triggers.in_flight], **options},
         )
-        await stack.enter_async_context(worker)
+        # A task of its own: a Worker keeps the one that started it, and what came of that.
+        await asyncio.create_task(_enter(stack, worker))
         stack.push_async_callback(injection.settled)
         starter = TimeSkipper(client).client if virtual_clock else client
         system = System(
@@ -361,6 +363,10 @@ async def _start(
     system._begin_again = begin_again
     _close_with(system)
     return system
+
+
+async def _enter(stack: AsyncExitStack, context: AbstractAsyncContextManager[Any]) -> None:
+    await stack.enter_async_context(context)
 
 
 async def _make_room() -> None:

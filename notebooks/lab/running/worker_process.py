@@ -177,7 +177,7 @@ async def start_workers(
     orders = {
         "address": system.server.address,
         "namespace": system.client.namespace,
-        "database": system.database.engine.url.render_as_string(hide_password=False),
+        "database": system.database.url,
         "queue": system.queue or task_queue(),
         "faults": [asdict(fault) for fault in faults],
         "seed": seed,

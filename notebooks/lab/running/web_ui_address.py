@@ -92,11 +92,11 @@ def jupyter_server() -> JupyterServer | None:
     return JupyterServer(
         base_path,
         f"{public_url.rstrip('/')}/" if public_url else "",
-        str(running.get("url", "")),
+        running.get("url", ""),
     )
 
 
-def _running_server() -> dict[str, Any]:
+def _running_server() -> dict[str, str]:
     """What the kernel's parent, if it is a Jupyter server, has written down of itself."""
     parent = os.environ.get("JPY_PARENT_PID")
     if not parent:
@@ -105,10 +105,10 @@ def _running_server() -> dict[str, Any]:
 
     try:
         written = Path(jupyter_runtime_dir(), f"jpserver-{parent}.json").read_text(encoding="utf-8")
-        server: dict[str, Any] = json.loads(written)
-    except (OSError, ValueError):
+        entries = dict(json.loads(written)).items()
+    except (OSError, ValueError, TypeError):
         return {}
-    return server
+    return {name: value for name, value in entries if isinstance(value, str)}
 
 
 def _is_codespace() -> bool:

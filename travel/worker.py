@@ -20,7 +20,7 @@ from typing import Any
 from temporalio.client import Client
 from temporalio.common import WorkerDeploymentVersion
 from temporalio.exceptions import ApplicationError
-from temporalio.worker import Worker, WorkerDeploymentConfig
+from temporalio.worker import Interceptor, Worker, WorkerDeploymentConfig
 
 import travel
 from travel.activities import Activities
@@ -34,6 +34,8 @@ from travel.store.database import Database, open_database
 from travel.store.inventory import count_seed_data, store_seed_data
 from travel.store.seed_data import load_seed_data
 from travel.temporal.connection import connect, register_search_attribute, task_queue
+from travel.temporal.metrics import CountFailedUndos, runtime_with_metrics
+from travel.temporal.runtime import quiet_runtime
 from travel.workflows.book_trip import BookTrip
 from travel.workflows.reconcile_trips import ReconcileTrips
 
@@ -69,7 +71,8 @@ async def running_worker(
     ``faults`` makes attempts go wrong, ``hotels`` says who books the rooms; ``options`` go
     to ``temporalio.worker.Worker``.
     """
-    interceptors = [FaultInjection(faults)] if faults else []
+    interceptors: list[Interceptor] = [CountFailedUndos()]
+    interceptors += [FaultInjection(faults)] if faults else []
     with ThreadPoolExecutor(ACTIVITY_THREADS, thread_name_prefix="activity") as threads:
         settings: dict[str, Any] = {
             "task_queue": queue or task_queue(),
@@ -121,10 +124,11 @@ def quiet_expected_failures() -> None:
     logging.getLogger("temporalio.activity").addFilter(ExpectedFailures())
 
 
-async def work(seed: int) -> None:
+async def work(seed: int, metrics_port: int | None = None) -> None:
     """Load the seed data and work until SIGINT or SIGTERM."""
     interrupted = _interruption()
-    client = await connect()
+    runtime = runtime_with_metrics(metrics_port) if metrics_port is not None else quiet_runtime()
+    client = await connect(runtime=runtime)
     database = open_database()
     try:
         store_seed_data(database, load_seed_data())
@@ -166,10 +170,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         default=DEFAULT_SEED,
         help="decides which trips meet an outage (default: %(default)s)",
     )
+    parser.add_argument(
+        "--metrics",
+        type=int,
+        metavar="PORT",
+        help="serve metrics for Prometheus at http://127.0.0.1:PORT/metrics",
+    )
     options = parser.parse_args(arguments)
     quiet_expected_failures()
     try:
-        asyncio.run(work(options.seed))
+        asyncio.run(work(options.seed, options.metrics))
     except InvalidInput as error:
         print(error, file=sys.stderr)
         return 2

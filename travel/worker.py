@@ -25,7 +25,7 @@ from temporalio.worker import Interceptor, Worker, WorkerDeploymentConfig
 import travel
 from travel.activities import Activities
 from travel.console import leave, symbols_for
-from travel.errors import InvalidInput, TravelError
+from travel.errors import DatabaseUnavailable, InvalidInput, TravelError
 from travel.faults import DEFAULT_SEED, FaultModel, RandomFaults
 from travel.faults.injection import FaultInjection
 from travel.providers.hotels import Hotels, OwnHotels
@@ -112,11 +112,11 @@ class ExpectedFailures(logging.Filter):
     """Keeps rejections and outages out of the log: the Event History has them."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """False for a record about one of our own errors."""
+        """False for a record about one of our own errors, unless our database failed."""
         error = record.exc_info[1] if record.exc_info else None
         if isinstance(error, ApplicationError):
             error = error.__cause__
-        return not isinstance(error, TravelError)
+        return not isinstance(error, TravelError) or isinstance(error, DatabaseUnavailable)
 
 
 def quiet_expected_failures() -> None:
@@ -182,6 +182,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         asyncio.run(work(options.seed, options.metrics))
     except InvalidInput as error:
         print(error, file=sys.stderr)
+        return 2
+    except DatabaseUnavailable as error:
+        print(f"The database stopped answering ({error.reason}).", file=sys.stderr)
         return 2
     return 0
 

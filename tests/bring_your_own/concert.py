@@ -7,11 +7,10 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
+from saga import Saga, uninterrupted
 from temporalio import activity, workflow
 from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError, ApplicationError
-
-from saga import Saga, uninterrupted
 
 
 @dataclass(frozen=True)
@@ -96,7 +95,9 @@ class Concert:
 
             async def step(do: Any, undo_it: Any) -> None:
                 await saga.step(
-                    partial(call, do, plan), undo=partial(undo, undo_it, plan), name=undo_it.__name__
+                    partial(call, do, plan),
+                    undo=partial(undo, undo_it, plan),
+                    name=undo_it.__name__,
                 )
 
             await step(Town.rent_hall, Town.return_hall)

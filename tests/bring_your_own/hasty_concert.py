@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from concert import Plan, Town, call, undo
 from temporalio import activity, workflow
 from temporalio.exceptions import ActivityError
-
-from concert import Plan, Town, call, undo
 
 
 class HastyTown(Town):

@@ -33,6 +33,7 @@ from .choices import (
 )
 from .code import Code
 from .errors import NeverYields, NotDeterministic, NotSimulated, SimulationError, StillRunning
+from .prove import CannotProve, Proof, prove
 from .shrink import shrink
 from .simulation import Handle, Simulation, UpdateHandle
 from .trial import Outcome, Trial, cancels_at, every, faults_at
@@ -42,6 +43,7 @@ __all__ = [
     "FAULTS",
     "Arrival",
     "Cancel",
+    "CannotProve",
     "Choices",
     "Code",
     "Crash",
@@ -62,6 +64,7 @@ __all__ = [
     "Objects",
     "Odds",
     "Outcome",
+    "Proof",
     "Schedule",
     "Several",
     "Signal",
@@ -78,5 +81,6 @@ __all__ = [
     "cancels_at",
     "every",
     "faults_at",
+    "prove",
     "shrink",
 ]

@@ -17,7 +17,7 @@ shrinking is Hypothesis's.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -25,13 +25,13 @@ from temporalio.exceptions import ApplicationError
 from temporalio.worker import Interceptor
 
 from .choices import Arrival, Odds, Schedule
-from .prove_judging import STAYS_AFTER_CALM, Chart, Loss, judge, simplest
+from .prove_judging import Chart, Loss, judge, simplest
 from .prove_report import Line, Proof, Tally
-from .prove_runs import OPEN, Ran, Subject
-from .prove_suite import WHAT, Trial, chart, trials
+from .prove_runs import OPEN, Ran, Subject, fair
+from .prove_suite import WHAT, chart, trials
+from .shrink import shrink
 
 CALM = "calm"
-SHRUNK_PER_MISTAKE = 3
 
 
 class CannotProve(ValueError):
@@ -106,16 +106,20 @@ def prove(
         options=options,
     )
     begun = time.perf_counter()
-    _must_be_calm(subject)
-    known, _failed = chart(subject)
-    found = [
-        (trial.kind, ran, judge(ran, known))
-        for trial in trials(subject, known, seed, random)
-        for ran in [trial.run(subject)]
-    ]
-    found.insert(0, (CALM, known.calm, _calm_loss(known)))
+    calm = _must_be_calm(subject)
+    broken = bool(calm.bug or calm.not_deterministic)
+    known = Chart((), (), frozenset(), {}, calm, calm.held) if broken else chart(subject)
+    found = [(CALM, known.calm, judge(known.calm, known))]
+    if not broken:
+        found += [
+            (trial.kind, ran, judge(ran, known))
+            for trial in trials(subject, known, seed, random)
+            for ran in [trial.run(subject)]
+        ]
     losses = [
-        replace(loss, schedule=ran.schedule) for _kind, ran, loss in found if loss is not None
+        replace(loss, schedule=ran.schedule, next_flags=ran.next_flags)
+        for _kind, ran, loss in found
+        if loss is not None
     ]
     return Proof(
         name or workflows[0].__name__,
@@ -134,10 +138,10 @@ def _rejecting(kind: str) -> Callable[[str], BaseException]:
     return reject
 
 
-def _must_be_calm(subject: Subject) -> None:
+def _must_be_calm(subject: Subject) -> Ran:
     calm = subject.run(Schedule())
     if calm.bug or calm.not_deterministic:
-        raise CannotProve(f"With nothing going wrong: {calm.bug or calm.not_deterministic}")
+        return calm
     if not calm.stands:
         how = "is open and waits" if calm.status == OPEN else f"{calm.status} ({calm.reason})"
         raise CannotProve(
@@ -146,12 +150,7 @@ def _must_be_calm(subject: Subject) -> None:
         )
     if not calm.ops:
         raise CannotProve("The Workflow completed without an Activity; expected at least one step.")
-
-
-def _calm_loss(known: Chart) -> Loss | None:
-    if known.calm.held == known.before and not known.before and known.undos:
-        return None
-    return judge(known.calm, known)
+    return calm
 
 
 def _line(kind: str, found: Sequence[tuple[str, Ran, Loss | None]]) -> Line:
@@ -168,22 +167,20 @@ def _shrunk(subject: Subject, known: Chart, losses: Sequence[Loss]) -> list[Loss
 
 
 def _shrink(subject: Subject, known: Chart, loss: Loss) -> Loss:
-    """Leave out one decision after the other, as long as something is still lost."""
-    while True:
-        for decision in loss.schedule:
-            fewer = loss.schedule.without([decision])
-            ran = subject.run(fewer)
-            again = judge(ran, known)
-            if again is not None and again.mistake == loss.mistake:
-                loss = replace(again, schedule=fewer)
-                break
-        else:
-            return loss
+    """The same mistake with as few decisions as it takes."""
+
+    def again(schedule: Schedule) -> Loss | None:
+        if not fair(schedule):
+            return None
+        found = judge(subject.run(schedule, next_flags=loss.next_flags), known)
+        return found if found is not None and found.mistake == loss.mistake else None
+
+    if again(loss.schedule) is None:  # the seed drew what a schedule cannot say
+        return loss
+    small = shrink(loss.schedule, lambda schedule: again(schedule) is not None)
+    found = again(small)
+    assert found is not None, "what shrink returns still fails"
+    return replace(found, schedule=small, next_flags=loss.next_flags)
 
 
-def replay(subject: Subject, schedule: Schedule) -> Ran:
-    """One schedule again."""
-    return subject.run(schedule)
-
-
-__all__ = ["CALM", "OPEN", "STAYS_AFTER_CALM", "CannotProve", "Mapping", "Trial", "prove"]
+__all__ = ["CALM", "CannotProve", "Proof", "prove"]

@@ -30,7 +30,6 @@ HELD = "closed with something held"
 NEVER_ENDED = "never ends"
 BUG = "an error in the Workflow's own code"
 NOT_DETERMINISTIC = "not deterministic"
-STAYS_AFTER_CALM = "something is wrong although nothing failed"
 
 MISTAKES = {
     LATE_UNDO: "Register an undo before its step begins: a lost reply must not lose the undo.",
@@ -52,7 +51,6 @@ MISTAKES = {
     NEVER_ENDED: "Nothing more will happen, and the Workflow is still open.",
     BUG: "The Workflow Task fails again and again until the code is mended.",
     NOT_DETERMINISTIC: "Replayed from its own Event History it must ask for the same.",
-    STAYS_AFTER_CALM: "Look at left_behind first, then at the steps.",
 }
 """The names of the mistakes, and what to do about each."""
 
@@ -72,10 +70,13 @@ class Loss:
     found: str
     where: str = ""
     schedule: Schedule = field(default_factory=Schedule)
+    next_flags: bool = False
 
     def __str__(self) -> str:
-        return f"{self.mistake} ({self.where}): {self.found}" if self.where else (
-            f"{self.mistake}: {self.found}"
+        return (
+            f"{self.mistake} ({self.where}): {self.found}"
+            if self.where
+            else (f"{self.mistake}: {self.found}")
         )
 
 
@@ -86,7 +87,7 @@ class Chart:
     ``steps`` are the Activities of a calm run in their order; ``undos`` those that only a
     failure brings about; ``auxiliary`` steps after which nothing is undone, because
     nothing that is held depends on them. ``undo_of`` tells which undo belongs to which
-    step, as far as that could be found out.
+    step, as far as that could be found out. ``patient`` are calls that are tried for ever.
     """
 
     steps: tuple[str, ...]
@@ -95,6 +96,7 @@ class Chart:
     undo_of: Mapping[str, str]
     calm: Ran
     before: object
+    patient: frozenset[tuple[str, int]] = frozenset()
 
 
 def judge(ran: Ran, chart: Chart) -> Loss | None:
@@ -119,7 +121,9 @@ def _open(ran: Ran, chart: Chart) -> Iterator[Loss]:
     """Open with a reason is right: something is still tried, or an undo was refused."""
     refused = Fate.REJECTED.value
     if ran.reason_to_wait or any(
-        isinstance(decision, Fault) and decision.fate == refused and decision.activity in chart.undos
+        isinstance(decision, Fault)
+        and decision.fate == refused
+        and decision.activity in chart.undos
         for decision in ran.schedule
     ):
         return
@@ -144,7 +148,7 @@ def _auxiliary(ran: Ran, chart: Chart) -> Iterator[Loss]:
 def _canceled_afterwards(ran: Ran, chart: Chart) -> Iterator[Loss]:
     first = next((op for op in ran.ops if op.activity in chart.auxiliary), None)
     undone = [op for op in ran.ops if op.activity in chart.undos]
-    if first is not None and not undone and ran.held == chart.calm.held != chart.before:
+    if first is not None and not undone:
         yield Loss(
             AUXILIARY,
             f"a cancel request came after the last step that matters, and the Workflow {ran.status} "
@@ -182,9 +186,7 @@ def _why_left(ran: Ran, chart: Chart) -> tuple[str, str, str]:
     return _why_undone_in_vain(ran, chart, undos)
 
 
-def _why_wrong_though_done(
-    ran: Ran, chart: Chart, undos: Sequence[Op]
-) -> tuple[str, str, str]:
+def _why_wrong_though_done(ran: Ran, chart: Chart, undos: Sequence[Op]) -> tuple[str, str, str]:
     if undos:
         return TOLD_DONE, undos[0].activity, f"{undos[0].activity} ran"
     twice = [op for op in ran.ops if op.carried_out > 1 and op.activity in chart.steps]
@@ -225,15 +227,20 @@ def _takes_something(op: Op, chart: Chart) -> bool:
 def _why_cancel_lost(
     undos: Sequence[Op], missing: Sequence[Op], chart: Chart
 ) -> tuple[str, str, str]:
-    undo = chart.undo_of.get(missing[-1].activity, "")
-    what = f"{undo or 'the undo of ' + missing[-1].activity} never ran"
-    if undos:
-        if not missing[-1].failed and missing[-1].outcome != "completed" and undo:
-            return LATE_UNDO, missing[-1].activity, what
-        return CANCEL_BROKE, undos[-1].activity, f"after {undos[-1].activity}, {what}"
-    if missing[-1].outcome != "completed" and len(missing) == 1 and undo:
-        return LATE_UNDO, missing[-1].activity, what
-    return CANCEL_MISSED, missing[-1].activity, what
+    """Undos go newest first: a missing one that is newer than those that ran was not known yet."""
+    op = missing[-1]
+    undo = chart.undo_of.get(op.activity, "")
+    what = f"{undo or 'the undo of ' + op.activity} never ran"
+    if not undo and chart.undos:
+        return NO_UNDO, op.activity, what
+    if not undos:
+        late = len(missing) == 1 and undo and op.outcome != "completed"
+        return (LATE_UNDO if late else CANCEL_MISSED), op.activity, what
+    order = list(chart.undo_of.values())
+    ran = [order.index(each.activity) for each in undos if each.activity in order]
+    if ran and undo and order.index(undo) > max(ran):
+        return LATE_UNDO, op.activity, what
+    return CANCEL_BROKE, undos[-1].activity, f"after {undos[-1].activity}, {what}"
 
 
 def _why_never_undone(
@@ -289,7 +296,9 @@ def _masked(ran: Ran, chart: Chart) -> Iterator[Loss]:
     together = {op.activity for op in failed if op.scheduled <= first.closed}
     if not together & set(ran.blamed):
         told = ", ".join(ran.blamed) or ran.reason
-        yield Loss(MASKED, f"{first.activity} failed, and the caller is told: {told}", first.activity)
+        yield Loss(
+            MASKED, f"{first.activity} failed, and the caller is told: {told}", first.activity
+        )
 
 
 def simplest(losses: Sequence[Loss]) -> list[Loss]:

@@ -98,7 +98,9 @@ class Proof:
         if others:
             lines.append(f"  also seen when something failed: {', '.join(others)}")
         if chart.auxiliary:
-            lines.append(f"  undone by nothing, and needed by nothing: {', '.join(sorted(chart.auxiliary))}")
+            lines.append(
+                f"  undone by nothing, and needed by nothing: {', '.join(sorted(chart.auxiliary))}"
+            )
         return lines
 
     def _lines(self) -> list[str]:
@@ -106,8 +108,10 @@ class Proof:
         text = []
         for line in self.lines:
             verdict = "FAILS" if line.tally.lost else "holds"
-            count = f"{line.tally.lost} of {line.tally.tried}" if line.tally.lost else (
-                f"{line.tally.tried}"
+            count = (
+                f"{line.tally.lost} of {line.tally.tried}"
+                if line.tally.lost
+                else (f"{line.tally.tried}")
             )
             text.append(f"  {verdict}  {line.tried.ljust(width)}  {line.should}  ({count})")
         return text
@@ -116,8 +120,10 @@ class Proof:
         text = []
         for loss in self.losses:
             where = f" ({loss.where})" if loss.where else ""
-            text += ["", f"  {loss.mistake}{where}", f"    found: {loss.found}."]
+            text += ["", f"  {loss.mistake}{where}", f"    found: {loss.found.rstrip(chr(46))}."]
             if loss.mistake in MISTAKES:
                 text.append(f"    {MISTAKES[loss.mistake]}")
             text += [f"    {line}" for line in repr(loss.schedule).splitlines()]
+            if loss.next_flags:
+                text.append("    with Code(…, next_flags=True), the SDK's next logic flags")
         return text

@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import itertools
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from temporalio import activity
@@ -17,13 +17,13 @@ from temporalio.api.failure.v1 import Failure
 from temporalio.exceptions import FailureError
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
-from .choices import Arrival, Choices, Drawn, Fixed, Odds, Schedule, Site
+from .choices import Arrival, Choices, Drawn, Fate, Fault, Fixed, Odds, Schedule, Site
 from .code import Code
 from .errors import NeverYields, NotDeterministic
 from .simulation import Simulation
 
 OPEN = "open"
-MAX_STEPS = 12_000
+MAX_STEPS = 4_000
 WORKFLOW_ID = "proof"
 
 
@@ -74,6 +74,7 @@ class Ran:
     bug: str = ""
     reason_to_wait: str = ""
     began: Mapping[Site, int] = field(default_factory=dict)
+    next_flags: bool = False
 
     @property
     def sites(self) -> list[tuple[str, int]]:
@@ -121,18 +122,23 @@ class Subject:
         self._per_world = callable(self.activities) and not _is_activity(self.activities)
         self._asks = _positional(self.left_behind)
         self._log = _Log()
-        self._code: Code | None = None
-        self._known: dict[Schedule, Ran] = {}
+        self._codes: dict[bool, Code] = {}
+        self._known: dict[tuple[Schedule, bool], Ran] = {}
 
-    def run(self, schedule: Schedule, watch: bool = False) -> Ran:
-        """What comes of a schedule; known ones are not run again."""
-        if watch or schedule not in self._known:
-            self._known[schedule] = self._run(Fixed(schedule), schedule, watch)
-        return self._known[schedule]
+    def run(self, schedule: Schedule, *, watch: bool = False, next_flags: bool = False) -> Ran:
+        """What comes of a schedule; known ones are not run again.
 
-    def by_chance(self, seed: int) -> Ran:
+        ``watch`` looks at the world before and after each Activity. ``next_flags`` runs with
+        the SDK's logic flags that it does not use yet.
+        """
+        key = (schedule, next_flags)
+        if watch or key not in self._known:
+            self._known[key] = self._run(Fixed(schedule), schedule, watch, next_flags)
+        return self._known[key]
+
+    def by_chance(self, seed: int, *, next_flags: bool = False) -> Ran:
         """What comes of a seed."""
-        return self._run(Drawn(seed, self.odds), None, False)
+        return self._run(_FairlyDrawn(seed, self.odds), None, False, next_flags)
 
     def held_before(self) -> Any:
         """What is held when nobody has done anything."""
@@ -140,11 +146,13 @@ class Subject:
 
     # --- one run -----------------------------------------------------------------------
 
-    def _run(self, choices: Choices, schedule: Schedule | None, watch: bool) -> Ran:
+    def _run(
+        self, choices: Choices, schedule: Schedule | None, watch: bool, next_flags: bool
+    ) -> Ran:
         world = self._fresh()
         self._log.begin((lambda: self._held(world, "failed")) if watch else None)
         simulation = Simulation(
-            self._code_for(world),
+            self._code_for(world, next_flags),
             choices,
             outage=self.outage,
             rejection=self.rejection,
@@ -163,7 +171,8 @@ class Subject:
         if schedule is None:
             schedule = simulation.schedule
         try:
-            return self._read(simulation, handle, world, schedule, complaint, bug)
+            ran = self._read(simulation, handle, world, schedule, complaint, bug)
+            return replace(ran, next_flags=next_flags)
         finally:
             simulation.close()
 
@@ -221,21 +230,43 @@ class Subject:
         held = self.left_behind(*wanted[: self._asks])
         return sorted(held, key=repr) if isinstance(held, (set, frozenset)) else _copied(held)
 
-    def _code_for(self, world: Any) -> Code:
+    def _code_for(self, world: Any, next_flags: bool) -> Code:
         if self._per_world:
-            return self._made(self.activities(world))
-        if self._code is None:
-            self._code = self._made(self.activities)
-        return self._code
+            return self._made(self.activities(world), next_flags)
+        if next_flags not in self._codes:
+            self._codes[next_flags] = self._made(self.activities, next_flags)
+        return self._codes[next_flags]
 
-    def _made(self, activities: Any) -> Code:
+    def _made(self, activities: Any, next_flags: bool) -> Code:
         several = activities if isinstance(activities, (list, tuple)) else [activities]
         return Code(
             self.workflows,
             several,
             interceptors=[self._log, *self.interceptors],
+            next_flags=next_flags,
             **self.options,
         )
+
+
+class _FairlyDrawn(Drawn):
+    """Whoever has perhaps done it already does not say that nothing was done."""
+
+    def fate(self, site: Site) -> Fate:
+        fate = super().fate(site)
+        if fate is not Fate.REJECTED or (site.attempt == 1 and site.call == 1):
+            return fate
+        self.decisions[-1] = replace(self.decisions[-1], fate=Fate.OUTAGE.value)  # type: ignore[type-var]
+        return Fate.OUTAGE
+
+
+def fair(schedule: Schedule) -> bool:
+    """Whether nobody says that nothing was done who has perhaps done it already."""
+    return not any(
+        isinstance(decision, Fault)
+        and decision.fate == Fate.REJECTED.value
+        and (decision.attempt > 1 or decision.call > 1)
+        for decision in schedule
+    )
 
 
 def _is_activity(thing: Any) -> bool:

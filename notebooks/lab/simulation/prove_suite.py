@@ -7,7 +7,7 @@ running the saga calmly and by failing each step.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .choices import Cancel, Crash, Decision, Evict, Fate, Fault, Schedule
 from .prove_judging import Chart
@@ -58,41 +58,58 @@ class Trial:
     kind: str
     schedule: Schedule | None
     seed: int = 0
+    next_flags: bool = False
 
     def run(self, subject: Subject) -> Ran:
         """What comes of it."""
         if self.schedule is None:
-            return subject.by_chance(self.seed)
-        return subject.run(self.schedule)
+            return subject.by_chance(self.seed, next_flags=self.next_flags)
+        return subject.run(self.schedule, next_flags=self.next_flags)
 
 
-def lasting(activity: str, fate: Fate, call: int = 1) -> Fault:
-    """Every attempt at that call goes wrong like this."""
-    return Fault(activity, fate.value, call, attempts=0)
+PATIENT_TRIES = 30
+"""So many, for a step that is tried until it succeeds."""
+
+LOOKS = 40
+"""At so many moments of a failing run a cancel request is tried."""
 
 
-def chart(subject: Subject) -> tuple[Chart, dict[tuple[str, int, Fate], Ran]]:
+def lasting(activity: str, fate: Fate, call: int = 1, patient: bool = False) -> Fault:
+    """Every attempt at that call goes wrong like this, or as many as its patience is tried with."""
+    return Fault(activity, fate.value, call, attempts=PATIENT_TRIES if patient else 0)
+
+
+def _moments(ran: Ran, begin: int = 1, looks: int = LOOKS) -> range:
+    return range(begin, ran.moments + 1, max(1, (ran.moments - begin) // looks))
+
+
+def chart(subject: Subject) -> Chart:
     """Find the steps and their undos: a calm run, then one for each way to fail each step."""
     before = subject.held_before()
     calm = subject.run(Schedule(), watch=True)
     sites = calm.sites
+    patient = frozenset(
+        (name, call)
+        for name, call in sites
+        if subject.run(Schedule(lasting(name, Fate.OUTAGE, call))).reason_to_wait
+    )
     failed = {
-        (name, call, fate): subject.run(Schedule(lasting(name, fate, call)))
+        (name, call, fate): subject.run(
+            Schedule(lasting(name, fate, call, (name, call) in patient))
+        )
         for name, call in sites
         for fate in (Fate.REJECTED, Fate.OUTAGE, Fate.LOST_REPLY)
     }
     steps = tuple(dict.fromkeys(name for name, _call in sites))
     undos = _undos(steps, failed.values())
     auxiliary = _auxiliary(calm, subject.auxiliary)
-    known = Chart(steps, undos, auxiliary, {}, calm, before)
-    return Chart(steps, undos, auxiliary, _undo_of(known, failed), calm, before), failed
+    known = Chart(steps, undos, auxiliary, {}, calm, before, patient)
+    return replace(known, undo_of=_undo_of(known, failed))
 
 
 def _undos(steps: Sequence[str], failed: Iterable[Ran]) -> tuple[str, ...]:
     """What only a failure brings about. Where the saga then stands, that was a plan B."""
-    named = dict.fromkeys(
-        op.activity for ran in failed if not ran.stands for op in ran.ops
-    )
+    named = dict.fromkeys(op.activity for ran in failed if not ran.stands for op in ran.ops)
     return tuple(name for name in named if name not in steps)
 
 
@@ -117,24 +134,18 @@ def _undo_of(known: Chart, failed: dict[tuple[str, int, Fate], Ran]) -> dict[str
     It appears with its own step if it was registered first; if late, with the next one,
     and then something is left when the own step's reply is lost.
     """
+    changing = {op.activity for op in known.calm.ops if op.changed_the_world}
     found: dict[str, str] = {}
-    waiting: list[str] = []
-    seen: set[str] = set()
     for name, call in known.calm.sites:
-        lost, refused = failed[name, call, Fate.LOST_REPLY], failed[name, call, Fate.REJECTED]
-        new = [op.activity for op in lost.ops if op.activity in known.undos]
-        new = [undo for undo in dict.fromkeys(new) if undo not in seen]
-        seen.update(new)
-        also_refused = {op.activity for op in refused.ops}
-        own = lost.held == known.before
-        for undo in reversed(new):  # newest first, so the last one is the oldest step's
-            if waiting and (undo in also_refused or not own):
-                found[waiting.pop(0)] = undo
-            elif name not in found and own:
-                found[name] = undo
-        changed = any(op.changed_the_world for op in known.calm.ops if op.activity == name)
-        if name not in found and changed and name not in waiting:
-            waiting.append(name)
+        lost, never = failed[name, call, Fate.LOST_REPLY], failed[name, call, Fate.OUTAGE]
+        ran = dict.fromkeys(op.activity for op in lost.ops)
+        new = [each for each in ran if each in known.undos and each not in found.values()]
+        own = lost.held == never.held  # what it did itself was undone
+        steps = [e for e in ran if e in changing and e not in found and (own or e != name)]
+        if len(new) == len(steps):  # newest first: the last undo belongs to the oldest step
+            found.update(zip(steps, reversed(new), strict=True))
+        elif own and new and name in steps:
+            found[name] = new[0]
     return found
 
 
@@ -152,7 +163,7 @@ def trials(subject: Subject, known: Chart, seed: int, random: int) -> Iterator[T
 def _at_steps(known: Chart) -> Iterator[Trial]:
     for name, call in known.calm.sites:
         once = {fate: Fault(name, fate.value, call) for fate in Fate if fate is not Fate.OK}
-        for_ever = {fate: lasting(name, fate, call) for fate in once}
+        for_ever = {fate: _lasting(known, name, fate, call) for fate in once}
         yield Trial(REJECTION, Schedule(for_ever[Fate.REJECTED]))
         yield Trial(OUTAGE, Schedule(for_ever[Fate.OUTAGE]))
         yield Trial(BLIP, Schedule(once[Fate.OUTAGE]))
@@ -160,7 +171,8 @@ def _at_steps(known: Chart) -> Iterator[Trial]:
             yield Trial(LOST, Schedule(once[fate]))
             yield Trial(LOST, Schedule(for_ever[fate]))
         for fate in (Fate.LATE, Fate.VERY_LATE):
-            after = Fault(name, Fate.OUTAGE.value, call, attempt=2, attempts=0)
+            tries = PATIENT_TRIES if (name, call) in known.patient else 0
+            after = Fault(name, Fate.OUTAGE.value, call, attempt=2, attempts=tries)
             yield Trial(LATE, Schedule(once[fate]))
             yield Trial(LATE, Schedule(once[fate], after))
         yield Trial(LATE, Schedule(once[Fate.SLOW]))
@@ -168,10 +180,14 @@ def _at_steps(known: Chart) -> Iterator[Trial]:
             yield Trial(CRASH, Schedule(once[fate]))
 
 
+def _lasting(known: Chart, name: str, fate: Fate, call: int) -> Fault:
+    return lasting(name, fate, call, (name, call) in known.patient)
+
+
 def _worst(subject: Subject, known: Chart) -> Schedule:
     """The failure after which most is undone."""
     tried = [
-        Schedule(lasting(name, fate, call))
+        Schedule(_lasting(known, name, fate, call))
         for name, call in known.calm.sites
         for fate in (Fate.REJECTED, Fate.OUTAGE, Fate.LOST_REPLY)
     ]
@@ -201,24 +217,24 @@ def down_for_a_while(undo: str, call: int = 1) -> list[Decision]:
 
 
 def _cancels(subject: Subject, known: Chart, worst: Schedule) -> Iterator[Trial]:
-    for moment in range(1, known.calm.moments + 1):
-        yield Trial(CANCEL, Schedule(Cancel(moment)))
-        yield Trial(CANCEL, Schedule(Cancel(moment), Cancel(moment + 4)))
+    """Also with the SDK's next logic flags: they decide what a cancel does beside a reply."""
+    for moment in _moments(known.calm, looks=2 * LOOKS):
+        for flags in (False, True):
+            yield Trial(CANCEL, Schedule(Cancel(moment)), next_flags=flags)
     for step, call in known.calm.sites:
-        lost = Schedule(lasting(step, Fate.LOST_REPLY, call))
-        ran = subject.run(lost)
-        for moment in range(1, ran.moments + 1, 3):
+        lost = Schedule(_lasting(known, step, Fate.LOST_REPLY, call))
+        for moment in _moments(subject.run(lost), looks=LOOKS // 4):
             yield Trial(CANCEL, lost + [Cancel(moment)])
     undoing = subject.run(worst)
     begin = undoing.first_moment_of(known.undos)
-    for moment in range(begin, undoing.moments + 1):
+    for moment in _moments(undoing, begin):
         yield Trial(CANCEL_UNDOING, worst + [Cancel(moment)])
-        yield Trial(CANCEL_UNDOING, worst + [Cancel(moment), Cancel(moment + 3)])
+        yield Trial(CANCEL_UNDOING, worst + [Cancel(moment), Cancel(moment + 3)], next_flags=True)
 
 
 def _evictions(subject: Subject, known: Chart, worst: Schedule) -> Iterator[Trial]:
     for base in (Schedule(), worst):
-        for moment in range(1, subject.run(base).moments + 1, 3):
+        for moment in _moments(subject.run(base), looks=LOOKS // 4):
             yield Trial(EVICTION, base + [Evict(moment)])
             yield Trial(EVICTION, base + [Crash(moment)])
 
@@ -226,7 +242,7 @@ def _evictions(subject: Subject, known: Chart, worst: Schedule) -> Iterator[Tria
 def _pairs(subject: Subject, known: Chart) -> Iterator[Trial]:
     for step, call in known.calm.sites:
         for first in (Fate.REJECTED, Fate.LOST_REPLY):
-            base = Schedule(lasting(step, first, call))
+            base = Schedule(_lasting(known, step, first, call))
             for undo, turn in _undone(subject.run(base), known):
                 for fate in (Fate.OUTAGE, Fate.LOST_REPLY, Fate.NO_REPLY, Fate.CRASH_AFTER):
                     yield Trial(PAIR, base + [Fault(undo, fate.value, turn)])
@@ -234,4 +250,4 @@ def _pairs(subject: Subject, known: Chart) -> Iterator[Trial]:
 
 def _by_chance(seed: int, number: int) -> Iterator[Trial]:
     for place in range(number):
-        yield Trial(CHANCE, None, seed + place)
+        yield Trial(CHANCE, None, seed + place, next_flags=bool(place % 2))

@@ -5,7 +5,7 @@ The rules are those of the server's ``RetryActivity`` and its timer queue.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from temporalio.api.common.v1 import Payload, RetryPolicy
@@ -23,6 +23,11 @@ DEFAULT_RETRIES = RetryPolicy(
     initial_interval={"seconds": 1}, backoff_coefficient=2.0, maximum_interval={"seconds": 100}
 )
 """The server's own, where a Workflow gives none."""
+
+NOT_STARTED = Payload(
+    metadata={"encoding": b"json/plain"}, data=b'"ACTIVITY_ID_NOT_STARTED"'
+)
+"""What the server says of a cancelled Activity that no Worker was running."""
 
 SCHEDULE_TO_CLOSE = TimeoutType.TIMEOUT_TYPE_SCHEDULE_TO_CLOSE
 SCHEDULE_TO_START = TimeoutType.TIMEOUT_TYPE_SCHEDULE_TO_START
@@ -61,15 +66,23 @@ class ActivityTask:
         self.last_failure: Failure | None = None
         self.details: Sequence[Payload] = ()
         self.retries = command.retry_policy if command.HasField("retry_policy") else DEFAULT_RETRIES
-        self.schedule_to_close = _nanoseconds(command.schedule_to_close_timeout)
-        self.schedule_to_start = _nanoseconds(command.schedule_to_start_timeout)
-        self.start_to_close = _nanoseconds(command.start_to_close_timeout)
-        self.heartbeat_timeout = _nanoseconds(command.heartbeat_timeout)
+        self._set_timeouts(command, round(run.start.run_timeout * SECOND))
         self._limit: Item | None = None
         self._timers: dict[int, Item] = {}
         self._next: Item | None = None
         self.is_local = False
         self.task_queue: str = command.task_queue
+
+    def _set_timeouts(self, command: Any, run_timeout: int) -> None:
+        """As the server fills in what was not given, and cuts what is too long."""
+        limit = _nanoseconds(command.schedule_to_close_timeout) or run_timeout
+        self.schedule_to_close = _shorter(limit, run_timeout)
+        given = _nanoseconds(command.schedule_to_start_timeout)
+        self.schedule_to_start = _shorter(given, self.schedule_to_close)
+        given = _nanoseconds(command.start_to_close_timeout)
+        self.start_to_close = _shorter(given, self.schedule_to_close)
+        given = _nanoseconds(command.heartbeat_timeout)
+        self.heartbeat_timeout = min(given, self.start_to_close)
 
     # --- a Workflow Task that failed ---------------------------------------------------
 
@@ -139,6 +152,10 @@ class ActivityTask:
 
     # --- what the Worker reports -------------------------------------------------------
 
+    def report(self, told: Callable[[], None]) -> None:
+        """Something from the Worker; an open Workflow Task is not disturbed by it."""
+        self.server.arrive(self.run, told)
+
     def knows(self, attempt: Attempt) -> bool:
         """Whether a report of this attempt still finds its task."""
         return not self.closed and self.current is attempt
@@ -182,17 +199,17 @@ class ActivityTask:
         if not self.knows(attempt):
             return
         started = self._record_start()
-        details = failure.canceled_failure_info.details
+        details = list(failure.canceled_failure_info.details.payloads)
         self._record(
             "activity_task_canceled",
             {
-                "details": details if details.payloads else None,
+                "details": {"payloads": details} if details else None,
                 "latest_cancel_requested_event_id": self.cancel_event_id,
                 "identity": self.server.identity,
             },
             started,
         )
-        self._resolve("cancelled", self.cancel_failure(self.event_id, started))
+        self._resolve("cancelled", self.cancel_failure(self.event_id, started, details))
 
     # --- what the server does by itself ------------------------------------------------
 
@@ -205,15 +222,17 @@ class ActivityTask:
         self.cancel_event_id = event_id
         if self.current is not None:
             return False
+        details = [NOT_STARTED]
         self._record(
             "activity_task_canceled",
             {
+                "details": {"payloads": details},
                 "latest_cancel_requested_event_id": event_id,
                 "identity": self.server.identity,
             },
             0,
         )
-        self._resolve("cancelled", self.cancel_failure(self.event_id, 0))
+        self._resolve("cancelled", self.cancel_failure(self.event_id, 0, details))
         return True
 
     def time_out(self, kind: int) -> None:
@@ -222,23 +241,21 @@ class ActivityTask:
             return
         failure = Failure(
             message=f"activity {_NAMES[kind]} timeout",
-            timeout_failure_info={
-                "timeout_type": kind,
-                "last_heartbeat_details": {"payloads": self.details} if self.details else None,
-            },
+            source="Server",
+            timeout_failure_info={"timeout_type": kind},
         )
         retryable = kind in (START_TO_CLOSE, HEARTBEAT)
-        state = (
-            self._retry(failure) if retryable else RetryState.RETRY_STATE_NON_RETRYABLE_FAILURE
-        )
+        state = self._retry(failure) if retryable else RetryState.RETRY_STATE_TIMEOUT
         if state == RetryState.RETRY_STATE_IN_PROGRESS:
             return
-        if state == RetryState.RETRY_STATE_TIMEOUT:
+        if state == RetryState.RETRY_STATE_TIMEOUT and kind != SCHEDULE_TO_START:
             failure.message = (
                 "Not enough time to schedule next retry before activity ScheduleToClose timeout, "
                 "giving up retrying"
             )
             failure.timeout_failure_info.timeout_type = SCHEDULE_TO_CLOSE
+        if self.details:
+            failure.timeout_failure_info.last_heartbeat_details.payloads.extend(self.details)
         if kind == SCHEDULE_TO_CLOSE and self.last_failure is not None:
             failure.cause.CopyFrom(self.last_failure)
         started = self._record_start() if self.current is not None else 0
@@ -305,11 +322,14 @@ class ActivityTask:
             self.run.resolve_activity(self.command.seq, status, what)
         self.server.wake(self.run)
 
-    def cancel_failure(self, scheduled: int, started: int) -> Failure:
+    def cancel_failure(
+        self, scheduled: int, started: int, details: Sequence[Payload] = ()
+    ) -> Failure:
         """What the Workflow sees of a cancelled Activity."""
+        about = {"details": {"payloads": details}} if details else {}
         return self._wrap(
             "Activity cancelled",
-            Failure(canceled_failure_info={}),
+            Failure(canceled_failure_info=about),
             RetryState.RETRY_STATE_CANCEL_REQUESTED,
             started,
             self.server.identity if scheduled else "",
@@ -344,13 +364,12 @@ def backoff(retries: RetryPolicy, attempt: int, failure: Failure) -> int:
     """Nanoseconds until the next attempt after ``attempt``; the failure may ask for its own."""
     info = failure.application_failure_info
     if failure.HasField("application_failure_info") and info.HasField("next_retry_delay"):
-        pause = float(_nanoseconds(info.next_retry_delay))
-    else:
-        initial = _nanoseconds(retries.initial_interval) or SECOND
-        try:
-            pause = initial * (retries.backoff_coefficient or 2.0) ** (attempt - 1)
-        except OverflowError:
-            pause = float("inf")
+        return _nanoseconds(info.next_retry_delay)
+    initial = _nanoseconds(retries.initial_interval) or SECOND
+    try:
+        pause = initial * (retries.backoff_coefficient or 2.0) ** (attempt - 1)
+    except OverflowError:
+        pause = float("inf")
     longest = _nanoseconds(retries.maximum_interval)
     if longest and (pause <= 0 or pause > longest):
         pause = longest
@@ -365,6 +384,11 @@ def _retryable(failure: Failure, retries: RetryPolicy) -> bool:
         return False
     info = failure.application_failure_info
     return not info.non_retryable and info.type not in retries.non_retryable_error_types
+
+
+def _shorter(given: int, limit: int) -> int:
+    """The shorter of the two; 0 is none."""
+    return min(given or limit, limit or given)
 
 
 def _nanoseconds(duration: Any) -> int:

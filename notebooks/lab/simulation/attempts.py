@@ -139,12 +139,12 @@ class Attempt:
     def _send(self, report: Callable[[], None]) -> None:
         if self.worker.alive:
             self._flush()
-            self.server.arrive(self.task.run, report)
+            self.task.report(report)
 
     def _report_error(self, error: BaseException) -> None:
         self.ended = True
         if self.worker.alive:
-            self.server.arrive(self.task.run, self._error_report(error))
+            self.task.report(self._error_report(error))
 
     def _report_of(self, running: asyncio.Task[Any]) -> Callable[[], None]:
         """What the Worker tells the server, as the SDK decides it."""

@@ -41,6 +41,9 @@ CHANGE_VERSION = "TemporalChangeVersion"
 HEARTBEAT_SHARE = 0.8
 """Of a Workflow Task's timeout: when core completes one that local Activities keep open."""
 
+SHORTEST_RUN = 1.0
+"""Seconds. A run that continues as new sooner than that has its successor wait."""
+
 UNKNOWN_TARGET = SignalExternalWorkflowExecutionFailedCause.Value(
     "SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_FAILED_CAUSE_EXTERNAL_WORKFLOW_EXECUTION_NOT_FOUND"
 )
@@ -58,20 +61,23 @@ ALREADY_EXISTS = StartChildWorkflowExecutionFailedCause.Value(
 def started(run: Run) -> dict[str, Any]:
     """Attributes of a run's first event."""
     start, parent = run.start, run.start.parent
+    continued = start.initiator == ContinueAsNewInitiator.CONTINUE_AS_NEW_INITIATOR_WORKFLOW
     return {
         "workflow_type": {"name": start.workflow_type},
         "workflow_id": run.id,
         "task_queue": _queue(start.task_queue),
         "input": Payloads(payloads=start.input) if start.input else None,
-        "workflow_execution_timeout": _seconds(start.execution_timeout),
-        "workflow_run_timeout": _seconds(start.run_timeout),
+        "workflow_execution_timeout": _seconds(start.execution_timeout, none=True),
+        "workflow_run_timeout": _seconds(
+            start.run_timeout or start.execution_timeout, none=not continued
+        ),
         "workflow_task_timeout": _seconds(start.task_timeout),
         "original_execution_run_id": run.run_id,
         "first_execution_run_id": start.first_run_id,
         "identity": run.server.identity,
         "attempt": start.attempt,
         "retry_policy": start.retry_policy,
-        "first_workflow_task_backoff": _seconds(start.backoff),
+        "first_workflow_task_backoff": _seconds(start.backoff, none=continued),
         "header": {"fields": start.headers} if start.headers else None,
         "memo": {"fields": start.memo} if start.memo else None,
         "search_attributes": SearchAttributes(indexed_fields=start.search_attributes)
@@ -94,7 +100,7 @@ def started(run: Run) -> dict[str, Any]:
 def task_scheduled(run: Run) -> dict[str, Any]:
     """Attributes of a Workflow Task's first event."""
     return {
-        "task_queue": _queue(run.start.task_queue),
+        "task_queue": _sticky(run) if run.sticky else _queue(run.start.task_queue),
         "start_to_close_timeout": _seconds(run.start.task_timeout),
         "attempt": run.task_attempt,
     }
@@ -157,6 +163,7 @@ def complete_task(server: Server, run: Run) -> None:
         return
     run.task_failure = None
     run.task_attempt = 1
+    run.sticky = True
     outgoing, run.outgoing = run.outgoing, []
     rejections, run.rejections = run.rejections, []
     if run.task_alone and not outgoing and rejections:
@@ -247,6 +254,7 @@ def fail_task(server: Server, run: Run, failure: Failure, cause: int | None = No
     _flush(server, run)
     if run.status == RUNNING:
         server.try_task_again(run, news)
+    run.sticky = False
 
 
 def watch_task(server: Server, run: Run) -> None:
@@ -288,10 +296,10 @@ def _schedule_activity(server: Server, run: Run, out: Outgoing, completed: int) 
             "task_queue": _queue(command.task_queue),
             "header": {"fields": dict(command.headers)},
             "input": Payloads(payloads=command.arguments) if command.arguments else None,
-            "schedule_to_close_timeout": command.schedule_to_close_timeout,
-            "schedule_to_start_timeout": command.schedule_to_start_timeout,
-            "start_to_close_timeout": command.start_to_close_timeout,
-            "heartbeat_timeout": command.heartbeat_timeout,
+            "schedule_to_close_timeout": _duration(task.schedule_to_close),
+            "schedule_to_start_timeout": _duration(task.schedule_to_start),
+            "start_to_close_timeout": _duration(task.start_to_close),
+            "heartbeat_timeout": _duration(task.heartbeat_timeout),
             "workflow_task_completed_event_id": completed,
             "retry_policy": task.retries,
             "use_workflow_build_id": True,
@@ -365,6 +373,9 @@ def _cancel_timer(server: Server, run: Run, out: Outgoing, completed: int) -> No
 
 def _search_attributes(server: Server, run: Run, out: Outgoing, completed: int) -> None:
     for name, payload in out.what.indexed_fields.items():
+        known = run.search_attributes.get(name)
+        if known is not None and "type" not in payload.metadata:
+            payload.metadata["type"] = known.metadata["type"]
         run.search_attributes[name] = payload
     run.events.add(
         "upsert_workflow_search_attributes",
@@ -432,7 +443,10 @@ def _update_accepted(server: Server, run: Run, out: Outgoing, _completed: int) -
             "accepted_request_sequencing_event_id": update.sequencing_id,
             "accepted_request": Request(
                 meta={"update_id": update.id, "identity": server.identity},
-                input={"name": update.name, "args": Payloads(payloads=update.args)},
+                input={
+                    "name": update.name,
+                    "args": Payloads(payloads=update.args) if update.args else None,
+                },
             ),
         },
     )
@@ -485,9 +499,15 @@ def _start_child(server: Server, run: Run, out: Outgoing, completed: int) -> Non
             "workflow_type": {"name": command.workflow_type},
             "task_queue": _queue(command.task_queue),
             "input": Payloads(payloads=command.input) if command.input else None,
-            "workflow_execution_timeout": command.workflow_execution_timeout,
-            "workflow_run_timeout": command.workflow_run_timeout,
-            "workflow_task_timeout": command.workflow_task_timeout,
+            "workflow_execution_timeout": command.workflow_execution_timeout
+            if command.HasField("workflow_execution_timeout")
+            else None,
+            "workflow_run_timeout": command.workflow_run_timeout
+            if command.HasField("workflow_run_timeout")
+            else command.workflow_execution_timeout,
+            "workflow_task_timeout": command.workflow_task_timeout
+            if command.HasField("workflow_task_timeout")
+            else _duration(10 * SECOND),
             "parent_close_policy": command.parent_close_policy,
             "workflow_task_completed_event_id": completed,
             "workflow_id_reuse_policy": command.workflow_id_reuse_policy,
@@ -550,6 +570,7 @@ def _child_started(server: Server, run: Run, child: Child) -> None:
                 "run_id": child.run_id,
             },
             "workflow_type": {"name": child.command.workflow_type},
+            "header": {"fields": dict(child.command.headers)},
         },
     )
     if not child.resolved:
@@ -681,7 +702,7 @@ def _signal_external(server: Server, run: Run, out: Outgoing, completed: int) ->
             "signal_name": command.signal_name,
             "input": Payloads(payloads=command.args) if command.args else None,
             "child_workflow_only": child,
-            "header": {"fields": dict(command.headers)},
+            "header": {"fields": dict(command.headers)} if command.headers else None,
         },
     )
 
@@ -818,9 +839,8 @@ def _continue_as_new(server: Server, run: Run, out: Outgoing, completed: int) ->
             "workflow_run_timeout": _seconds(run_timeout),
             "workflow_task_timeout": _seconds(start.task_timeout),
             "workflow_task_completed_event_id": completed,
-            "backoff_start_interval": _seconds(pause),
-            "initiator": ContinueAsNewInitiator.CONTINUE_AS_NEW_INITIATOR_WORKFLOW,
-            "header": {"fields": dict(command.headers)},
+            "backoff_start_interval": _seconds(pause, none=True),
+            "header": {"fields": dict(command.headers)} if command.headers else None,
             "memo": {"fields": memo} if memo else None,
             "search_attributes": SearchAttributes(indexed_fields=attributes)
             if attributes
@@ -842,7 +862,7 @@ def _continue_as_new(server: Server, run: Run, out: Outgoing, completed: int) ->
         retry_policy=retries,
         run_timeout=run_timeout,
         headers=dict(command.headers),
-        backoff=pause,
+        backoff=max(pause, SHORTEST_RUN - (server.now - run.time_started) / SECOND),
     )
 
 
@@ -1077,8 +1097,22 @@ def _queue(name: str) -> dict[str, Any]:
     return {"name": name, "kind": TaskQueueKind.TASK_QUEUE_KIND_NORMAL}
 
 
-def _seconds(seconds: float) -> dict[str, int]:
-    whole, rest = divmod(round(seconds * SECOND), SECOND)
+def _sticky(run: Run) -> dict[str, Any]:
+    return {
+        "name": f"{run.server.identity}-cache",
+        "kind": TaskQueueKind.TASK_QUEUE_KIND_STICKY,
+        "normal_name": run.start.task_queue,
+    }
+
+
+def _seconds(seconds: float, *, none: bool = False) -> dict[str, int] | None:
+    if none and not seconds:
+        return None
+    return _duration(round(seconds * SECOND))
+
+
+def _duration(nanoseconds: int) -> dict[str, int]:
+    whole, rest = divmod(nanoseconds, SECOND)
     return {"seconds": whole, "nanos": rest}
 
 

@@ -7,6 +7,7 @@ completing it and asking for the next one at once; see ``commands.watch_task``.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from temporalio.api.common.v1 import Payload
@@ -114,6 +115,11 @@ class LocalTask:
             limits.append(self.scheduled_at + self.schedule_to_close)
         return min(limits)
 
+    def report(self, told: Callable[[], None]) -> None:
+        """Something from the attempt: the Workflow Task is open for nothing else."""
+        if self.run.status == "running":
+            told()
+
     def knows(self, attempt: Attempt) -> bool:
         return not self.resolved and self.current is attempt
 
@@ -129,7 +135,7 @@ class LocalTask:
             return
         pause = self._pause(failure)
         if pause is None:
-            self._resolve("failed", self._wrapped("Activity task failed", failure, self._state))
+            self._resolve("failed", failure)
         elif pause > self.threshold:
             self._back_off(pause, failure)
         else:
@@ -153,14 +159,10 @@ class LocalTask:
         if not self.waits or running is None:
             self._resolve("cancelled", Failure(canceled_failure_info={}), in_turn=True)
 
-    _state = RetryState.RETRY_STATE_NON_RETRYABLE_FAILURE
-
     def _pause(self, failure: Failure) -> int | None:
         if not _retryable(failure, self.retries):
-            self._state = RetryState.RETRY_STATE_NON_RETRYABLE_FAILURE
             return None
         if self.retries.maximum_attempts and self.attempt >= self.retries.maximum_attempts:
-            self._state = RetryState.RETRY_STATE_MAXIMUM_ATTEMPTS_REACHED
             return None
         return backoff(self.retries, self.attempt, failure)
 
@@ -184,7 +186,7 @@ class LocalTask:
         how.original_schedule_time.CopyFrom(timestamp(self.server.epoch + self.scheduled_at))
         self._finish()
         self.run.resolve_activity(self.command.seq, "backoff", how, local=True)
-        self._mark(None, self._wrapped("Activity task failed", failure, 0), pause)
+        self._mark(None, failure, pause)
         self.server.resume(self.run)
 
     def _resolve(
@@ -255,4 +257,4 @@ def _split(nanoseconds: int) -> dict[str, int]:
 
 
 def _json(value: Any) -> Payload:
-    return Payload(metadata={"encoding": b"json/plain"}, data=json.dumps(value).encode())
+    return Payload(metadata={"encoding": b"json/plain"}, data=json.dumps(value, separators=(",", ":")).encode())

@@ -226,8 +226,14 @@ class Server:
 
     # --- starting ----------------------------------------------------------------------
 
-    def begin(self, start: Start, *, delay: float = 0, run_id: str = "") -> Run:
-        """Begin a run, the first of a Workflow or a further one."""
+    def begin(
+        self,
+        start: Start,
+        *,
+        run_id: str = "",
+        signal: tuple[str, list[Payload]] | None = None,
+    ) -> Run:
+        """Begin a run, the first of a Workflow or a further one; ``signal`` starts it."""
         run = Run(self, start, run_id or self.new_id())
         run.time_started = self.now
         self.runs.setdefault(start.workflow_id, []).append(run)
@@ -237,7 +243,11 @@ class Server:
         run.events.add("workflow_execution_started", self.now, commands.started(run), start.user_metadata)
         run.jobs.append(run.initialize())
         self._limit(run)
-        wait = start.backoff or delay
+        if signal:
+            run.waits_to_begin = True
+            self._signal_now(run, *signal, None)
+            run.waits_to_begin = False
+        wait = start.backoff
         if wait:
             self.queue.push(round(wait * SECOND), lambda: self._wake_up(run), f"{run.id} begins")
             run.waits_to_begin = True
@@ -299,11 +309,21 @@ class Server:
         run.failures_in_vain = 0 if news else run.failures_in_vain + 1
         if run.failures_in_vain >= GIVE_UP_TASK:
             return
-        run.task_attempt = 1 if news else run.task_attempt + 1
+        # A Worker reports only the first failure. Of others the server learns by the timeout.
+        # One in a sticky queue does not count: the next is given to any Worker.
+        pause = round(run.start.task_timeout * SECOND) if run.task_attempt > 1 else 0
+        run.task_attempt = 1 if news or run.sticky else run.task_attempt + 1
+        run.sticky = False
         run.waits_for_task = True
-        self.write_scheduled(run)
-        pause = 0 if run.task_attempt < 3 else 5 * SECOND * 2 ** (run.task_attempt - 3)
-        self.schedule_task(run, pause)
+        if pause:
+            self.queue.push(pause, lambda: self._begin_again(run), f"next task of {run.id}")
+        else:
+            self._begin_again(run)
+
+    def _begin_again(self, run: Run) -> None:
+        if run.status == RUNNING:
+            self.write_scheduled(run)
+            self.schedule_task(run)
 
     def write_scheduled(self, run: Run) -> None:
         run.scheduled_at = self.now
@@ -313,12 +333,9 @@ class Server:
                 "workflow_task_scheduled", self.now, commands.task_scheduled(run)
             )
 
-    def schedule_task(self, run: Run, delay: int = 0) -> None:
-        action, label = (lambda: self.start_task(run)), f"Workflow Task of {run.id}"
-        if delay:
-            self.queue.push(delay, action, label)
-        else:
-            self.soon(action, label)
+    def schedule_task(self, run: Run) -> None:
+        """Have a Worker begin the task that was scheduled."""
+        self.soon(lambda: self.start_task(run), f"Workflow Task of {run.id}")
 
     def _settle_speculation(self, run: Run) -> None:
         """What was scheduled for an Update alone becomes a task like others."""
@@ -470,9 +487,8 @@ class Server:
             "workflow_execution_signaled",
             {
                 "signal_name": name,
-                "input": {"payloads": args},
+                "input": {"payloads": args} if args else None,
                 "identity": self.identity,
-                "header": {},
                 "external_workflow_execution": {"workflow_id": by.id, "run_id": by.run_id}
                 if by
                 else None,

@@ -43,6 +43,8 @@ from temporalio.exceptions import (
     WorkflowAlreadyStartedError,
 )
 
+from temporalio.service import RPCError, RPCStatusCode
+
 from . import choices as decisions
 from . import commands
 from .choices import Arrival, Choices, Decision, Drawn, Fixed, Schedule
@@ -142,12 +144,13 @@ class Simulation(Server):
                     memo={k: self.payloads([v])[0] for k, v in (memo or {}).items()},
                     search_attributes=_attributes(search_attributes),
                     user_metadata=self._metadata(static_summary, static_details),
+                    backoff=_seconds(start_delay),
                 ),
-                delay=_seconds(start_delay),
+                signal=(start_signal, self.payloads(start_signal_args)) if start_signal else None,
             )
             found = Handle(self, workflow_id, begun.run_id)
             self.started.append(found)
-        if start_signal is not None:
+        elif start_signal is not None:
             found.signal(start_signal, *start_signal_args)
         return found
 
@@ -397,19 +400,25 @@ class Handle:
         return self._simulation.value(self.last.result, hint)
 
     # --- messages ----------------------------------------------------------------------
+    # Each raises RPCError, "not found", as the client does, if the Workflow is closed.
 
     def cancel(self, reason: str = "") -> None:
         """Ask it to cancel."""
-        self._simulation.request_cancel(self.last, reason)
+        self._simulation.request_cancel(self._open(), reason)
 
     def terminate(self, reason: str = "") -> None:
         """Close it; no code of it runs any more."""
-        self._simulation._terminate(self.last, reason)
+        self._simulation._terminate(self._open(), reason)
+
+    def _open(self) -> Run:
+        if self.last.status != RUNNING:
+            raise RPCError("workflow execution already completed", RPCStatusCode.NOT_FOUND, b"")
+        return self.last
 
     def signal(self, signal: Any, *args: Any) -> None:
         """Send a Signal: a method or a name."""
         name = temporalio.workflow._SignalDefinition.must_name_from_fn_or_str(signal)
-        self._simulation.signal(self.last, name, self._simulation.payloads(args))
+        self._simulation.signal(self._open(), name, self._simulation.payloads(args))
 
     def start_update(self, update: Any, *args: Any, id: str = "") -> UpdateHandle:
         """Send an Update: a method or a name."""
@@ -419,7 +428,7 @@ class Handle:
             found: Any = getattr(update, "_defn", None)
             name, hint = (found.name, found.ret_type) if isinstance(found, defn) else (str(update), None)
         payloads = self._simulation.payloads(args)
-        sent = self._simulation._send_update(self.last, name, payloads, id)
+        sent = self._simulation._send_update(self._open(), name, payloads, id)
         return UpdateHandle(self._simulation, sent, hint)
 
     def execute_update(self, update: Any, *args: Any, id: str = "") -> Any:

@@ -140,6 +140,11 @@ class Bench:
             **code_options,
         )
 
+    def handle(self, workflow_id: str) -> Handle:
+        """A Workflow of the trip that is being simulated."""
+        assert self._simulation is not None, "a trip is under way"
+        return self._simulation.handle(workflow_id)
+
     def close(self) -> None:
         """Forget the database."""
         self.memory.close()
@@ -150,9 +155,7 @@ class Bench:
         """Call ``action(handle)`` when that attempt of that step of that trip begins."""
 
         async def act(workflow_id: str) -> None:
-            simulation = self._simulation
-            assert simulation is not None, "an attempt begins in a simulation"
-            outcome = action(simulation.handle(request.workflow_id))
+            outcome = action(self.handle(request.workflow_id))
             if asyncio.iscoroutine(outcome):
                 await outcome
             await asyncio.sleep(NOTICE_SECONDS)

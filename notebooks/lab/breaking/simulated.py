@@ -145,6 +145,15 @@ class Bench:
         assert self._simulation is not None, "a trip is under way"
         return self._simulation.handle(workflow_id)
 
+    @property
+    def pausing(self) -> bool:
+        """Whether the Workflow that is under way does nothing but wait for a timer."""
+        if self._simulation is None:
+            return False
+        run = self._simulation.started[0].last
+        timers = [timer for timer in run.timers.values() if timer.sent and not timer.done]
+        return bool(timers) and not run.activities
+
     def close(self) -> None:
         """Forget the database."""
         self.memory.close()

@@ -59,6 +59,11 @@ class Answer:
     design: Any
     workflows: tuple[Any, ...] = ()
 
+    @property
+    def workflows_in_order(self) -> tuple[Any, ...]:
+        """The one that is started first, then the others."""
+        return (self.design, *(each for each in self.workflows if each is not self.design))
+
 
 def load_answer(name: str, cell: str, prelude: str = PRELUDE) -> Answer:
     """Write the cell to a file, import it and find its Workflow; ``CellProblem`` if that fails."""

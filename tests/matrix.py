@@ -28,8 +28,8 @@ from lab.breaking.scenarios import (
     Scenario,
     Verdict,
     request_for,
+    fault_at,
     run_scenarios,
-    script,
     simulate,
 )
 from lab.breaking.simulated import Bench
@@ -395,7 +395,7 @@ async def planned(design: Any) -> AsyncIterator[tuple[System, Plans]]:
 def scenario_of(case: Case) -> Scenario:
     """The case in the words of the lab, but for its plan."""
     trouble = TROUBLES[case.trouble]
-    faults = [script(case.step, fault, *attempts) for fault, attempts in trouble.faults]
+    faults = [fault_at(case.step, fault, *attempts) for fault, attempts in trouble.faults]
     changes = REJECTED[case.step] if trouble.comes_to == "no" else {}
     if case.undo_trouble in UNDO_FAULTS:
         fault, attempts = UNDO_FAULTS[case.undo_trouble]

@@ -1093,6 +1093,11 @@ async def first_task_fails(stage: Stage) -> Any:
     )
 
 
+@case()
+async def first_task_fails(stage: Stage) -> Any:
+    return await stage.start(FailsItsTask, args=[3, False], real=True)
+
+
 @case(events=False)
 async def task_fails_for_ever(stage: Stage) -> Any:
     handle = await stage.start(FailsItsTask, 1000, real=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from lab.showing import course_maps
 from nbconvert.filters import markdown2html
 
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("[0-9]*.ipynb"))
@@ -52,7 +53,12 @@ def test_outputs_are_of_one_run_from_top_to_bottom(cells: list[dict[str, Any]]) 
 
 def test_every_cell_has_its_place_on_the_slides(cells: list[dict[str, Any]]) -> None:
     assert {cell["metadata"]["slideshow"]["slide_type"] for cell in cells} <= SLIDE_TYPES
-    assert any(cell["metadata"]["slideshow"]["slide_type"] == "notes" for cell in cells)
+    notes = [c for c in cells if c["metadata"]["slideshow"]["slide_type"] == "notes"]
+    assert notes
+    # Folded away on the page, where they would give away what is to be predicted.
+    for note in notes:
+        assert note["source"].startswith("<details>\n<summary>For the instructor</summary>\n\n")
+        assert note["source"].endswith("\n\n</details>")
 
 
 def test_no_dollar_starts_mathematics(cells: list[dict[str, Any]]) -> None:
@@ -81,6 +87,25 @@ def test_nothing_went_wrong_that_was_not_meant_to(cells: list[dict[str, Any]]) -
         for output in cell["outputs"]:
             assert output["output_type"] != "error"
             assert output.get("name") != "stderr"
+
+
+def test_the_minutes_are_those_of_the_map() -> None:
+    """The head of a notebook says what the map says; what 00 says of the paths is their sum."""
+    heads = [
+        json.loads(path.read_text(encoding="utf-8"))["cells"][0]["source"] for path in NOTEBOOKS
+    ]
+    minutes = {notebook.title: notebook.minutes for notebook in course_maps.NOTEBOOKS}
+    found = 0
+    for head in map("".join, heads):
+        title = head.splitlines()[0].removeprefix("# ").partition(":")[0]
+        told = re.search(r"\*\*Time:\*\* (\d+) minutes", head)
+        if title in minutes and told:
+            found += 1
+            assert int(told[1]) == minutes[title], title
+    assert found >= 5
+    first = NOTEBOOKS[0].read_text(encoding="utf-8")
+    assert f"{course_maps.hours(course_maps.core_path())} with all exercises" in first
+    assert f"{course_maps.hours(list(course_maps.NOTEBOOKS))} together" in first
 
 
 def test_imports_need_no_path(cells: list[dict[str, Any]]) -> None:

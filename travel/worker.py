@@ -19,14 +19,16 @@ from typing import Any
 
 from temporalio.client import Client
 from temporalio.common import WorkerDeploymentVersion
+from temporalio.exceptions import ApplicationError
 from temporalio.worker import Worker, WorkerDeploymentConfig
 
 import travel
 from travel.activities import Activities
 from travel.console import leave, symbols_for
-from travel.errors import InvalidInput, TravelError
+from travel.errors import DatabaseUnavailable, InvalidInput, TravelError
 from travel.faults import DEFAULT_SEED, FaultModel, RandomFaults
 from travel.faults.injection import FaultInjection
+from travel.providers.hotels import Hotels, OwnHotels
 from travel.reconciliation import Reconciliation
 from travel.store.database import Database, open_database
 from travel.store.inventory import count_seed_data, store_seed_data
@@ -59,18 +61,20 @@ async def running_worker(
     faults: FaultModel | None = None,
     workflows: Sequence[type] = WORKFLOWS,
     queue: str | None = None,
+    hotels: Callable[[Database], Hotels] = OwnHotels,
     **options: Any,
 ) -> AsyncIterator[Worker]:
     """Run a Worker for the length of the block, then let its attempts finish.
 
-    ``faults`` makes attempts go wrong; ``options`` go to ``temporalio.worker.Worker``.
+    ``faults`` makes attempts go wrong, ``hotels`` says who books the rooms; ``options`` go
+    to ``temporalio.worker.Worker``.
     """
     interceptors = [FaultInjection(faults)] if faults else []
     with ThreadPoolExecutor(ACTIVITY_THREADS, thread_name_prefix="activity") as threads:
         settings: dict[str, Any] = {
             "task_queue": queue or task_queue(),
             "workflows": workflows,
-            "activities": activities_of(client, database),
+            "activities": activities_of(client, database, hotels(database)),
             "activity_executor": threads,
             "max_concurrent_activities": ACTIVITY_THREADS,
             "graceful_shutdown_timeout": SHUTDOWN_GRACE,
@@ -81,9 +85,11 @@ async def running_worker(
             yield worker
 
 
-def activities_of(client: Client, database: Database) -> list[Callable[..., Any]]:
+def activities_of(
+    client: Client, database: Database, hotels: Hotels | None = None
+) -> list[Callable[..., Any]]:
     """Every Activity, bound to this database and this client."""
-    activities = Activities(database)
+    activities = Activities(database, hotels)
     return [
         activities.store_booking_request,
         activities.book_flight,
@@ -103,9 +109,11 @@ class ExpectedFailures(logging.Filter):
     """Keeps rejections and outages out of the log: the Event History has them."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """False for a record about one of our own errors."""
+        """False for a record about one of our own errors, unless our database failed."""
         error = record.exc_info[1] if record.exc_info else None
-        return not isinstance(error, TravelError)
+        if isinstance(error, ApplicationError):
+            error = error.__cause__
+        return not isinstance(error, TravelError) or isinstance(error, DatabaseUnavailable)
 
 
 def quiet_expected_failures() -> None:
@@ -164,6 +172,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         asyncio.run(work(options.seed))
     except InvalidInput as error:
         print(error, file=sys.stderr)
+        return 2
+    except DatabaseUnavailable as error:
+        print(f"The database stopped answering ({error.reason}).", file=sys.stderr)
         return 2
     return 0
 

@@ -14,11 +14,13 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 # Okabe and Ito's colours, which colour-blind people can tell apart
 BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
 YELLOW, BLUE, RED, PURPLE = "#F0E442", "#0072B2", "#D55E00", "#CC79A7"
 GREY, PALE, INK = "#8A8A8A", "#EDEDED", "#222222"
+PLUM = "#8F4A78"  # purple, dark enough for words
 
 WIDTH = 10.0
 DOTS_PER_INCH = 160
@@ -51,11 +53,11 @@ class Picture:
         self.alt = " ".join(alt.split())
 
     def png(self) -> bytes:
-        """The picture as a PNG file's content."""
+        """The picture as a PNG file's content; its words are in there as well."""
         file = io.BytesIO()
         with rc_context(STYLE):
             self.figure.savefig(file, format="png", dpi=DOTS_PER_INCH, facecolor="white")
-        return _fewer_colours(file.getvalue())
+        return _fewer_colours(file.getvalue(), self.alt)
 
     def save(self, path: str | Path) -> None:
         """Write a PNG file."""
@@ -72,11 +74,14 @@ class Picture:
         return data, {"image/png": {"width": width, "alt": self.alt}}
 
 
-def _fewer_colours(png: bytes) -> bytes:
+def _fewer_colours(png: bytes, words: str) -> bytes:
     """The same picture in a third of the bytes: it is stored in a notebook."""
     picture = Image.open(io.BytesIO(png)).convert("RGB")
+    info = PngInfo()
+    info.add_itxt("Description", words)
     file = io.BytesIO()
-    picture.quantize(COLOURS, dither=Image.Dither.NONE).save(file, format="png", optimize=True)
+    fewer = picture.quantize(COLOURS, dither=Image.Dither.NONE)
+    fewer.save(file, format="png", optimize=True, pnginfo=info)
     return file.getvalue()
 
 

@@ -34,10 +34,11 @@ from .choices import (
 from .code import Code
 from .errors import NeverYields, NotDeterministic, NotSimulated, SimulationError, StillRunning
 from .prove import CannotProve, Proof, prove
+from .remembered import Remembered
 from .shrink import shrink
 from .simulation import Handle, Simulation, UpdateHandle
 from .trial import Outcome, Trial, cancels_at, every, faults_at
-from .world import Nothing, Objects, Several, Sqlite, World
+from .world import Nothing, Objects, Several, Sqlite, SqliteRows, World
 
 __all__ = [
     "FAULTS",
@@ -65,6 +66,7 @@ __all__ = [
     "Odds",
     "Outcome",
     "Proof",
+    "Remembered",
     "Schedule",
     "Several",
     "Signal",
@@ -72,6 +74,7 @@ __all__ = [
     "SimulationError",
     "Site",
     "Sqlite",
+    "SqliteRows",
     "StillRunning",
     "Terminate",
     "Trial",

@@ -22,6 +22,7 @@ from .choices import (
 )
 from .code import Code
 from .errors import SimulationError
+from .remembered import Remembered
 from .server import RUNNING
 from .simulation import MAX_STEPS, Handle, Simulation
 from .world import Nothing, World
@@ -84,7 +85,10 @@ class Trial:
     def run(self, choices: Choices | Iterable[Decision] | int | None = None) -> Outcome:
         """Put the world back, run under these choices, judge."""
         self.world.restore(self._before)
-        simulation = Simulation(self.code, choices, max_steps=self.max_steps, **self.engine)
+        memory = self.world if isinstance(self.world, Remembered) else None
+        simulation = Simulation(
+            self.code, choices, max_steps=self.max_steps, memory=memory, **self.engine
+        )
         handle = None
         problem: SimulationError | None = None
         try:

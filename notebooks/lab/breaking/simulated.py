@@ -18,7 +18,7 @@ from temporalio.worker import Interceptor, WorkflowRunner
 from lab.running.memory import Memory
 from lab.running.triggers import Triggers
 from lab.showing.history import History, Step, history_of
-from lab.simulation import Code, Fate, Handle, Simulation
+from lab.simulation import Code, Do, Handle, Simulation
 from lab.simulation.choices import Choices, Fixed
 from travel.activities import Activities
 from travel.audit import Finding, audit
@@ -132,6 +132,7 @@ class Bench:
         self._kept = self.memory.snapshot()
         self._findings = further_findings
         self._simulation: Simulation | None = None
+        self._deployment: tuple[Code, int] | None = None
         self.code = Code(
             workflows,
             [Activities(database), *further],
@@ -171,6 +172,10 @@ class Bench:
 
         self.triggers.at(request.workflow_id, step, attempt, act)
 
+    def deploy(self, code: Code, moment: int) -> None:
+        """In the next trip the Worker is stopped at that moment, and one with this code started."""
+        self._deployment = (code, moment)
+
     def book(
         self,
         request: TripRequest,
@@ -185,7 +190,8 @@ class Bench:
         self.switch.model = faults or ScriptedFaults(())
         simulation = self._simulation = Simulation(
             self.code,
-            choices or Fixed(),
+            choices or Fixed([Do(self._deployment[1], name="deploy")] if self._deployment else ()),
+            happenings={"deploy": self._switch_code},
             max_steps=max_steps,
             outage=lambda step: Unavailable(f"{step}: no connection."),
             rejection=lambda step: Rejected(f"{step}: no."),
@@ -204,6 +210,7 @@ class Bench:
         finally:
             simulation.close()
             self.triggers.actions.clear()
+            self._deployment = None
         self._tell(request, handle.status)
         database = self.memory.database
         findings = [*audit(database).findings, *self._findings(database)]
@@ -211,11 +218,16 @@ class Bench:
         own = [finding for finding in findings if finding.confirmation_code == code]
         return Simulated(request, simulation, handle, own, problem)
 
+    def _switch_code(self, simulation: Simulation) -> None:
+        assert self._deployment is not None, "there is something to deploy"
+        simulation.code, _moment = self._deployment
+        for run in (run for runs in simulation.runs.values() for run in runs):
+            run.evict()
+            run.code = simulation.code
+            run.definition = simulation.code.workflow(run.start.workflow_type)
+
     def _tell(self, request: TripRequest, status: str) -> None:
         """What the customer is told is written down, as whoever started the trip would."""
         if status in ("completed", "failed", "canceled"):
             outcome: Any = "booked" if status == "completed" else "failed"
             booking_requests.record_outcome(self.memory.database, request, outcome)
-
-
-__all__ = ["Bench", "Fate", "Simulated"]

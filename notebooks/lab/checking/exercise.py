@@ -105,20 +105,28 @@ class WorkflowExercise(Exercise):
 
     async def judge_cell(self, cell: str) -> ReportCard:
         """The report card of an answer's text."""
-        loaded = load_answer(self.name, cell, self.prelude)
+        loaded = self.read(cell)
         found = await self.try_out(loaded)
         if any(unattempted(one) for each in found for one in each):
             return ReportCard(self.title, note=UNATTEMPTED)
-        lines = [judged(each) for each in found]
+        lines = [*(await self.further_lines(loaded)), *(judged(each) for each in found)]
         simulated = sum(len(each) for each in found)
         if any(line.problem for line in lines):
             return ReportCard(self.title, lines, simulated=simulated)
         lines.append(Line(*FOR_REAL, await self.book_for_real(loaded)))
         return ReportCard(self.title, lines, simulated=simulated, real=1)
 
+    def read(self, cell: str) -> Answer:
+        """The cell as a module."""
+        return load_answer(self.name, cell, self.prelude)
+
     async def try_out(self, loaded: Answer) -> list[list[Found]]:
         """What is found after all trials."""
         return await run_trials(loaded.design, self.trials, workflows=loaded.workflows)
+
+    async def further_lines(self, loaded: Answer) -> list[Line]:
+        """What else is looked at."""
+        return []
 
     async def book_for_real(self, loaded: Answer) -> Problem | None:
         """The last word is the server's."""

@@ -101,6 +101,18 @@ def within(minutes: float, mistake: str) -> Judge:
     return judge
 
 
+def answered_in_time(step: str) -> Judge:
+    """A provider that takes its time is listened to."""
+
+    def judge(found: Found) -> Problem | None:
+        timed_out = [call for call in found.calls_of(step) if call.outcome == "timed out"]
+        if timed_out or any(each.attempts > 1 for each in found.steps(step)):
+            return Problem("too hasty", f"{step} needs two seconds, and was given up before")
+        return None
+
+    return judge
+
+
 def one_after_the_other(found: Found) -> Problem | None:
     """Each undo was over before the next one began."""
     undos = [call for call in found.calls if call.role == "undo"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any
 
 from temporalio import activity
@@ -24,14 +25,21 @@ SECONDS = {
 
 
 class Tempo(Interceptor):
-    """Give it to a simulated Worker: its time costs nothing."""
+    """Give it to a simulated Worker: its time costs nothing. ``seconds`` are by Activity."""
+
+    def __init__(self) -> None:
+        self.seconds: Mapping[str, float] = SECONDS
 
     def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
         """See ``temporalio.worker.Interceptor``."""
-        return _Slowed(next)
+        return _Slowed(next, self)
 
 
 class _Slowed(ActivityInboundInterceptor):
+    def __init__(self, next: ActivityInboundInterceptor, tempo: Tempo) -> None:
+        super().__init__(next)
+        self._tempo = tempo
+
     async def execute_activity(self, input: ExecuteActivityInput) -> Any:
-        await asyncio.sleep(SECONDS.get(activity.info().activity_type, 0))
+        await asyncio.sleep(self._tempo.seconds.get(activity.info().activity_type, 0))
         return await self.next.execute_activity(input)

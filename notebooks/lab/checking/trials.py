@@ -20,7 +20,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from lab.breaking.scenarios import UNDO_OF, CancelAt, Scenario, request_for
 from lab.breaking.simulated import Bench, Simulated
-from lab.checking.tempo import Tempo
+from lab.checking.tempo import SECONDS, Tempo
 from lab.checking.watch import Watch, watched
 from lab.running.system import CountedScript
 from lab.showing.history import RUNNING, History, Step, role_of
@@ -57,6 +57,7 @@ class Trial:
     The first attempt of each Activity in ``slow`` takes a while before it is carried out.
     That of each in ``silent`` is not answered before all is over.
     ``cancel_in_pause`` sends a cancel request while the Workflow does nothing but sleep.
+    ``taking`` are seconds that every attempt of an Activity takes.
     """
 
     scenario: Scenario
@@ -66,6 +67,7 @@ class Trial:
     silent: tuple[str, ...] = ()
     cancel_in_pause: bool = False
     variants: tuple[Scenario, ...] = ()
+    taking: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -160,6 +162,7 @@ class Run:
     further_activities: Callable[[Database], Sequence[Any]] | None = None
     further_findings: Callable[[Database], list[Finding]] = lambda database: []
     undo_of: Mapping[str, str] = field(default_factory=lambda: UNDO_OF)
+    tempo: Tempo = field(default_factory=Tempo)
 
     @property
     def module(self) -> str:
@@ -172,7 +175,7 @@ class Run:
             *self.workflows,
             further_activities=self.further_activities,
             further_findings=self.further_findings,
-            interceptors=[Tempo()],
+            interceptors=[self.tempo],
             runner=SandboxedWorkflowRunner() if sandboxed else None,
         )
 
@@ -205,6 +208,20 @@ def simulate_trials(run: Run, trials: Sequence[Trial]) -> list[list[Found]]:
     return [[replace(one, never_awaited=dropped) for one in each] for each in found]
 
 
+def first_to_object(run: Run, trials: Sequence[Trial]) -> str:
+    """The name of the first trial in which a judge objects, or nothing."""
+    with _dropped_coroutines(run.module):
+        bench = run.bench()
+        try:
+            for place, trial in enumerate(trials, 1):
+                found = _simulate(run, bench, trial, place, FEWER_STEPS)
+                if any(judge(found) for judge in trial.judges):
+                    return trial.name
+        finally:
+            bench.close()
+    return ""
+
+
 def _simulate_all(
     run: Run, trials: Sequence[Trial], plain: Bench, sandboxed: Bench
 ) -> list[list[Found]]:
@@ -230,6 +247,7 @@ def _simulate_all(
 def _simulate(run: Run, bench: Bench, trial: Trial, place: int, steps: int) -> Found:
     request = request_for(place, trial.scenario.changes)
     _prepare(bench, trial, request)
+    run.tempo.seconds = {**SECONDS, **trial.taking}
     code = request.confirmation_code
     faults = [replace(fault, confirmation_code=code) for fault in trial.scenario.faults]
     choices = _Choices(bench, trial)
@@ -284,7 +302,7 @@ def _read(run: Run, trial: Trial, simulated: Simulated, watch: Watch) -> Found:
         status="stuck" if stuck else simulated.status,
         history=simulated.history,
         findings=simulated.findings,
-        failure=_innermost_of_task(task_failure) if task_failure is not None else failure,
+        failure=task_failure if task_failure is not None else failure,
         calls=list(_calls(simulated)),
         replay=str(problem) if isinstance(problem, NotDeterministic) else _mismatch(task_failure),
         endless=str(problem) if isinstance(problem, NeverYields) else "",
@@ -294,10 +312,6 @@ def _read(run: Run, trial: Trial, simulated: Simulated, watch: Watch) -> Found:
         simulated=simulated,
         undo_of=run.undo_of,
     )
-
-
-def _innermost_of_task(failure: Failure) -> Failure:
-    return failure
 
 
 def _mismatch(failure: Failure | None) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 from temporalio.common import SearchAttributePair, TypedSearchAttributes
 from temporalio.worker import Interceptor, WorkflowRunner
 
-from lab.running.memory import Memory
+from lab.running.memory import borrow_memory
 from lab.running.triggers import Triggers
 from lab.showing.history import History, Step, history_of
 from lab.simulation import Code, Do, Handle, Simulation
@@ -125,7 +125,7 @@ class Bench:
         **code_options: Any,
     ) -> None:
         self.design = workflows[0]
-        self.memory = Memory()
+        self.memory = borrow_memory()
         self.triggers, self.switch = Triggers(), Switch()
         database = self.memory.database
         further = list(further_activities(database)) if further_activities else []

@@ -33,6 +33,7 @@ from .choices import (
 )
 from .code import Code
 from .errors import NeverYields, NotDeterministic, NotSimulated, SimulationError, StillRunning
+from .prove import CannotProve, Proof, prove
 from .remembered import Remembered
 from .shrink import shrink
 from .simulation import Handle, Simulation, UpdateHandle
@@ -43,6 +44,7 @@ __all__ = [
     "FAULTS",
     "Arrival",
     "Cancel",
+    "CannotProve",
     "Choices",
     "Code",
     "Crash",
@@ -63,6 +65,7 @@ __all__ = [
     "Objects",
     "Odds",
     "Outcome",
+    "Proof",
     "Remembered",
     "Schedule",
     "Several",
@@ -81,5 +84,6 @@ __all__ = [
     "cancels_at",
     "every",
     "faults_at",
+    "prove",
     "shrink",
 ]

@@ -5,8 +5,10 @@ Made once and used for any number of simulations.
 
 from __future__ import annotations
 
+import asyncio
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import temporalio.activity
@@ -144,7 +146,8 @@ class Code:
         for workflow in workflows:
             definition = temporalio.workflow._Definition.must_from_class(workflow)
             runner = self.runner if definition.sandboxed else self.unsandboxed
-            runner.prepare_workflow(definition)
+            with _a_loop():
+                runner.prepare_workflow(definition)
             found[definition.name] = definition
         return found
 
@@ -164,6 +167,21 @@ class Code:
                 f"Activity function {name} is not registered on this worker, "
                 f"available activities: {known}"
             )
+
+
+@contextmanager
+def _a_loop() -> Iterator[None]:
+    """The SDK makes an instance to try it, and asks for the loop of the thread; any will do."""
+    before = asyncio._get_running_loop()
+    asyncio._set_running_loop(before or _Place())  # type: ignore[arg-type]
+    try:
+        yield
+    finally:
+        asyncio._set_running_loop(before)
+
+
+class _Place:
+    """Stands for a Worker's event loop, where there is none."""
 
 
 def _definitions(activities: Sequence[Any]) -> dict[str | None, temporalio.activity._Definition]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import temporalio.common
@@ -563,4 +563,4 @@ def _timedelta(seconds: float) -> timedelta | None:
 def utc(nanoseconds: int) -> datetime:
     """A moment, given in nanoseconds since 1970."""
     seconds, rest = divmod(nanoseconds, 1_000_000_000)
-    return datetime.fromtimestamp(seconds, timezone.utc) + timedelta(microseconds=rest // 1000)
+    return datetime.fromtimestamp(seconds, UTC) + timedelta(microseconds=rest // 1000)

@@ -7,6 +7,7 @@ server. It ends with what is compared; most just return the handle.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -22,7 +23,12 @@ from temporalio.common import (
     WorkflowIDConflictPolicy,
     WorkflowIDReusePolicy,
 )
-from temporalio.exceptions import ApplicationError, FailureError, WorkflowAlreadyStartedError
+from temporalio.exceptions import (
+    ApplicationError,
+    CancelledError,
+    FailureError,
+    WorkflowAlreadyStartedError,
+)
 from temporalio.workflow import ActivityCancellationType, ChildWorkflowCancellationType
 
 STATUS = SearchAttributeKey.for_keyword("TripStatus")
@@ -162,7 +168,23 @@ async def beats(then: str) -> str:
         return "done all the same"
 
 
+@activity.defn
+def beats_in_a_thread(then: str) -> str:
+    """The same, synchronous."""
+    try:
+        while True:
+            activity.heartbeat()
+            time.sleep(0.1)
+    except CancelledError:
+        if then == "raise":
+            raise
+        if then == "fail":
+            raise ApplicationError("cannot stop", type="Stubborn", non_retryable=True) from None
+        return "done all the same"
+
+
 ACTIVITIES: list[Any] = [
+    beats_in_a_thread,
     echo,
     sync_echo,
     fails,
@@ -399,6 +421,7 @@ def _cancel_case(title: str, name: str, how: ActivityCancellationType, then: str
 for _how in ActivityCancellationType:
     for _end in ("raise", "return", "fail"):
         _cancel_case(f"cancel, {_how.name}, activity: {_end}", "beats", _how, "tell", _end)
+    _cancel_case(f"cancel, {_how.name}, in a thread", "beats_in_a_thread", _how, "tell", "raise")
     _cancel_case(f"cancel, {_how.name}, between attempts", "fails", _how, "tell", 9)
     _cancel_case(f"cancelled by {_how.name}", "beats", _how, "raise", "raise")
 
@@ -735,6 +758,7 @@ _child_case("child continues as new", "Counts", 2, 0)
 for _child_how in (
     ChildWorkflowCancellationType.WAIT_CANCELLATION_COMPLETED,
     ChildWorkflowCancellationType.TRY_CANCEL,
+    ChildWorkflowCancellationType.WAIT_CANCELLATION_REQUESTED,
     ChildWorkflowCancellationType.ABANDON,
 ):
     _child_case(

@@ -34,6 +34,7 @@ from .choices import (
 from .code import Code
 from .errors import NeverYields, NotDeterministic, NotSimulated, SimulationError, StillRunning
 from .remembered import Remembered
+from .replay import replay_elsewhere
 from .shrink import shrink
 from .simulation import Handle, Simulation, UpdateHandle
 from .trial import Outcome, Trial, cancels_at, every, faults_at
@@ -81,5 +82,6 @@ __all__ = [
     "cancels_at",
     "every",
     "faults_at",
+    "replay_elsewhere",
     "shrink",
 ]

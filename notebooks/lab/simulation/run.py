@@ -32,6 +32,7 @@ from temporalio.worker import WorkflowInstance, WorkflowInstanceDetails
 from .code import Code
 from .errors import NotSimulated
 from .events import Events, timestamp
+from .guard import Counted
 from .seeds import randomness_seed
 
 if TYPE_CHECKING:
@@ -301,9 +302,12 @@ class Run:
         before = asyncio._get_running_loop()
         asyncio._set_running_loop(self.server.birth_loop)
         try:
-            return runner.create_instance(details)
+            instance = runner.create_instance(details)
         finally:
             asyncio._set_running_loop(before)
+        if hasattr(instance, "_ready"):
+            instance._ready = Counted(instance._ready)
+        return instance
 
     def _info(self) -> temporalio.workflow.Info:
         start = self.start
@@ -439,11 +443,6 @@ class Run:
             )
             self.jobs.append(job)
             return
-        if how == ChildWorkflowCancellationType.WAIT_CANCELLATION_REQUESTED:
-            raise NotSimulated(
-                f"Workflow {self.id} starts a child with WAIT_CANCELLATION_REQUESTED, "
-                "which is not simulated; try it on a real server."
-            )
         if how != ChildWorkflowCancellationType.ABANDON:
             self.outgoing.append(Outgoing("cancel_child", (child, command.reason)))
         if how in CHILD_IMMEDIATE:

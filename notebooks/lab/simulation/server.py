@@ -21,11 +21,11 @@ from temporalio.worker import WorkflowInstance
 from . import commands, noise
 from .activities import ActivityTask
 from .attempts import Worker
-from .choices import Choices, Fate, Site
+from .choices import Arrival, Choices, Fate, Site
 from .clock import MILLISECOND, SECOND, Item, Queue
 from .code import Code
 from .errors import SimulationError
-from .guard import guarded
+from .guard import LIMIT_TURNS, Counted, guarded
 from .local import LocalTask
 from .loop import VirtualLoop
 from .remembered import Remembered
@@ -97,7 +97,9 @@ class Server:
         self.rejection = rejection or _rejection
         self.queue = Queue()
         self.moment = 0
+        self.meanwhile: list[Arrival] = []
         self.sites: list[tuple[int, Site]] = []
+        self.task_moments: list[int] = []
         self.faults: dict[str, int] = {}
         self.runs: dict[str, list[Run]] = {}
         self.scheduled: list[str] = []
@@ -151,12 +153,22 @@ class Server:
                 return False
             self.queue.push(0, self.last_resorts.pop(0), "when all else is over")
         self.moment += 1
+        self.meanwhile = []
         for arrival in self.choices.arrivals(self.moment):
-            self.arrival(arrival)
+            if arrival.during:
+                self.meanwhile.append(arrival)
+            else:
+                self.arrival(arrival)
         item = self._next()
         if item is not None:
             self.queue.take(item)()
+        self._arrive_meanwhile()
         return True
+
+    def _arrive_meanwhile(self) -> None:
+        """What was to arrive while a Workflow Task is under way."""
+        while self.meanwhile:
+            self.arrival(self.meanwhile.pop(0))
 
     def arrival(self, arrival: Any) -> None:
         """Something from outside; a ``Simulation`` knows what."""
@@ -219,6 +231,9 @@ class Server:
     def guarded(self, run: Run, instance: WorkflowInstance, act: WorkflowActivation) -> Any:
         """One activation; its logs and asyncio's remarks go nowhere."""
         what = f"The code of Workflow {run.id}"
+        ready = getattr(instance, "_ready", None)
+        if isinstance(ready, Counted):
+            ready.left = LIMIT_TURNS
 
         def activate() -> Any:
             with noise.quiet(), Waiting.refused(what):
@@ -379,6 +394,7 @@ class Server:
         run.held = None
         run.waits_for_task = False
         run.task_open = True
+        self.task_moments.append(self.moment)
         run.tasks += 1
         run.task_activations = 0
         run.task_patches = []
@@ -403,6 +419,7 @@ class Server:
         run.task_jobs = jobs
         run.task_time = max(self.now, run.task_time)
         catch_up(run)
+        self._arrive_meanwhile()
         self._turn(run, jobs)
 
     def _held(self, run: Run) -> bool:

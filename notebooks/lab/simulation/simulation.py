@@ -209,7 +209,7 @@ class Simulation(Server):
             for run in itertools.chain.from_iterable(self.runs.values()):
                 run.evict()
             for worker in [*self.graveyard, self.worker]:
-                worker.loop.bury()
+                worker.bury()
 
     def verify(self) -> Simulation:
         """Replay every run from its beginning; raise ``NotDeterministic`` if one differs."""
@@ -244,7 +244,8 @@ class Simulation(Server):
             case decisions.Terminate():
                 self._terminate(run, "")
             case decisions.Evict():
-                run.evict()
+                if not run.task_open:
+                    run.evict()
             case decisions.Signal():
                 self.signal(run, arrival.name, self.payloads(arrival.args))
             case decisions.Update():

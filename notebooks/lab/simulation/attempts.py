@@ -22,7 +22,7 @@ from temporalio.worker import (
 
 from .choices import Fate
 from .clock import MILLISECOND, SECOND
-from .errors import NotSimulated
+from .errors import NotSimulated, SimulationError
 from .loop import VirtualLoop
 from .waiting import Baton, Waiting
 
@@ -146,7 +146,11 @@ class Attempt:
             self._patience.cancel()
         if not self.worker.alive:
             return
-        status, what = self._end_of(running)
+        try:
+            status, what = self._end_of(running)
+        except SimulationError as error:
+            self.server.fatal = error
+            return
         memory = self.server.memory
         if memory is not None:
             memorable = not self.is_async and not self._asked
@@ -198,6 +202,8 @@ class Attempt:
             except Exception as inner:
                 return "failed", self._failure(inner)
             return "completed", payload
+        if isinstance(error, SimulationError):
+            raise error
         if isinstance(error, temporalio.activity._CompleteAsyncError):
             raise NotSimulated(
                 f"Activity {self.task.type} will be completed from elsewhere "

@@ -156,7 +156,7 @@ class Do(Arrival):
 
 @dataclass(frozen=True, repr=False)
 class Hold(Decision):
-    """Workflow Task ``task`` begins only after ``events`` more events have happened."""
+    """Workflow Task ``task`` (failed ones count) begins only after ``events`` more events."""
 
     task: int
     events: int = 1

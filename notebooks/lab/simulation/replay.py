@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 _ELSEWHERE = """
-import asyncio, importlib, json, logging, sys
+import asyncio, importlib, json, logging, os, sys
 from temporalio.client import WorkflowHistory
 from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
 logging.disable(logging.CRITICAL)
@@ -46,7 +46,8 @@ async def replay():
         if told.replay_failure:
             yield name, str(told.replay_failure)
 async def main():
-    print(json.dumps([found async for found in replay()]))
+    print(json.dumps([found async for found in replay()]), flush=True)
+    os._exit(0)  # the SDK's threads may still be at work, and nobody waits for them
 asyncio.run(main())
 """
 
@@ -75,7 +76,9 @@ def replay_elsewhere(
     if done.returncode:
         said = done.stderr.strip().splitlines() or ["no reason given"]
         raise SimulationError(f"The Workflows cannot be replayed in another process: {said[-1]}")
-    return [(name, text) for name, text in json.loads(done.stdout)]
+    # The SDK's core writes its own remarks there, before that.
+    found = json.loads(done.stdout.strip().splitlines()[-1])
+    return [(name, text) for name, text in found]
 
 
 def catch_up(run: Run) -> None:

@@ -104,7 +104,7 @@ class Server:
         self.runs: dict[str, list[Run]] = {}
         self.scheduled: list[str] = []
         self.calls: dict[tuple[str, str], int] = {}
-        self.birth_loop: Any = _Birthplace()
+        self.fatal: SimulationError | None = None
         self.last_resorts: list[Callable[[], None]] = []
         self.unpolled = frozenset(elsewhere)
         self.graveyard: list[Worker] = []
@@ -163,6 +163,8 @@ class Server:
         if item is not None:
             self.queue.take(item)()
         self._arrive_meanwhile()
+        if self.fatal is not None:
+            raise self.fatal
         return True
 
     def _arrive_meanwhile(self) -> None:
@@ -396,6 +398,7 @@ class Server:
         run.task_open = True
         self.task_moments.append(self.moment)
         run.tasks += 1
+        run.tasks_begun += 1
         run.task_activations = 0
         run.task_patches = []
         run.reverts = []
@@ -425,7 +428,7 @@ class Server:
     def _held(self, run: Run) -> bool:
         """Whether the task waits for one more event, so that more comes in one activation."""
         if run.held is None:
-            run.held = self.choices.hold(run.id, run.tasks + 1)
+            run.held = self.choices.hold(run.id, run.tasks_begun + 1)
             if run.held:
                 self.count("task held back")
         following = self.queue.first()
@@ -552,10 +555,6 @@ class Server:
             return True
         failed_only = WorkflowIdReusePolicy.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE_FAILED_ONLY
         return reuse_policy == failed_only and run.status == "completed"
-
-
-class _Birthplace:
-    """What stands for the Worker's event loop while an instance is made."""
 
 
 def _outage(activity: str) -> BaseException:

@@ -118,7 +118,10 @@ async def fails(attempts: int, kind: str = "Flaky", non_retryable: bool = False)
     attempt = activity.info().attempt
     if attempt <= attempts:
         raise ApplicationError(
-            f"attempt {attempt} failed", {"attempt": attempt}, type=kind, non_retryable=non_retryable
+            f"attempt {attempt} failed",
+            {"attempt": attempt},
+            type=kind,
+            non_retryable=non_retryable,
         )
     return attempt
 
@@ -296,7 +299,9 @@ _activity_case("any exception", "breaks", retry={"maximum_attempts": 1})
 _activity_case("third attempt", "fails", 2, retry=SLOWLY)
 _activity_case("maximum interval", "fails", 4, retry=SLOWLY | {"maximum_interval": 500.0})
 _activity_case("maximum attempts", "fails", 9, retry=SLOWLY | {"maximum_attempts": 3})
-_activity_case("non-retryable type", "fails", 9, retry=SLOWLY | {"non_retryable_error_types": ["Flaky"]})
+_activity_case(
+    "non-retryable type", "fails", 9, retry=SLOWLY | {"non_retryable_error_types": ["Flaky"]}
+)
 _activity_case("non-retryable error", "fails", 9, "Flaky", True, retry=SLOWLY)
 _activity_case("default retries", "fails", 3)
 _activity_case("next retry delay", "asks_for_delay", 700, retry=SLOWLY)
@@ -306,7 +311,9 @@ _activity_case(
     700,
     retry=SLOWLY | {"maximum_interval": 200.0},
 )
-_activity_case("no time for another attempt", "fails", 9, retry=SLOWLY, schedule_to_close_timeout=450)
+_activity_case(
+    "no time for another attempt", "fails", 9, retry=SLOWLY, schedule_to_close_timeout=450
+)
 _activity_case("start to close", "hangs", start_to_close_timeout=0.4, retry={"maximum_attempts": 1})
 _activity_case("start to close, then well", "hangs", 1, start_to_close_timeout=0.4, retry=SLOWLY)
 _activity_case(
@@ -322,7 +329,9 @@ _activity_case(
     start_to_close_timeout=0.4,
     retry=SLOWLY | {"non_retryable_error_types": ["TemporalTimeout:StartToClose"]},
 )
-_activity_case("schedule to close", "hangs", start_to_close_timeout=0, schedule_to_close_timeout=0.4)
+_activity_case(
+    "schedule to close", "hangs", start_to_close_timeout=0, schedule_to_close_timeout=0.4
+)
 _activity_case(
     "schedule to close in a later attempt",
     "hangs_after_failing",
@@ -353,7 +362,9 @@ _activity_case(
     retry={"maximum_attempts": 1},
 )
 _activity_case("heartbeat", "beats_once", heartbeat_timeout=0.4, retry=SLOWLY)
-_activity_case("heartbeat, once", "beats_once", heartbeat_timeout=0.4, retry={"maximum_attempts": 1})
+_activity_case(
+    "heartbeat, once", "beats_once", heartbeat_timeout=0.4, retry={"maximum_attempts": 1}
+)
 
 
 @activity.defn
@@ -408,9 +419,13 @@ class CancelsActivity:
         return f"got {result}"
 
 
-def _cancel_case(title: str, name: str, how: ActivityCancellationType, then: str, *args: Any) -> None:
+def _cancel_case(
+    title: str, name: str, how: ActivityCancellationType, then: str, *args: Any
+) -> None:
     async def play(stage: Stage) -> Any:
-        handle = await stage.start(CancelsActivity, args=[name, int(how), then, list(args)], real=True)
+        handle = await stage.start(
+            CancelsActivity, args=[name, int(how), then, list(args)], real=True
+        )
         await handle.running()
         await handle.cancel()
         return handle
@@ -1142,9 +1157,7 @@ class CallsLocally:
             retry_policy=policy,
             local_retry_threshold=timedelta(seconds=threshold),
         )
-        second = await workflow.execute_local_activity(
-            echo, "second", start_to_close_timeout=LONG
-        )
+        second = await workflow.execute_local_activity(echo, "second", start_to_close_timeout=LONG)
         await workflow.sleep(1)
         return [first, second]
 

@@ -76,8 +76,8 @@ def test_a_flawed_design_loses_something(name: str) -> None:
 
 
 def test_random_trips_lose_nothing_and_every_kind_of_fault_happens() -> None:
-    tally = simulate.book(NAMES, 0, 480)
-    assert (tally.trips, tally.lost, tally.problems) == (480, 0, [])
+    tally = simulate.book(NAMES, 0, 240)
+    assert (tally.trips, tally.lost, tally.problems) == (240, 0, [])
     happened = set(tally.faults)
     wanted = {fate.value for fate in Fate if fate is not Fate.OK}
     assert happened >= wanted | {"cancel", "crash", "evict", "task held back"}
@@ -86,7 +86,7 @@ def test_random_trips_lose_nothing_and_every_kind_of_fault_happens() -> None:
 
 def test_remembered_trips_end_like_executed_ones() -> None:
     remembered, executed = (
-        simulate.book(NAMES, 0, 96, remember=remember) for remember in (True, False)
+        simulate.book(NAMES, 0, 48, remember=remember) for remember in (True, False)
     )
     assert remembered.statuses == executed.statuses
     assert remembered.faults == executed.faults
@@ -160,7 +160,7 @@ def test_a_trip_cancelled_and_evicted_between_any_two_steps() -> None:
     trial = travel.trial(travel.code(BookTrip), BookTrip, requests()[0])
     evicted = replace(trial, verify=False)
     for outcome in every(trial, 1, fates=[]):
-        moments = [d.at for d in outcome.schedule if isinstance(d, Cancel)]
+        moments = [d.at for d in outcome.schedule if isinstance(d, Cancel) and not d.during]
         for moment in moments:
             again = evicted.run(Schedule(Cancel(moment), Evict(moment + 1)))
             assert not again.left and again.status == outcome.status

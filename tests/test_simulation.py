@@ -362,10 +362,11 @@ def test_a_worker_that_dies_or_forgets(moment: int, arrival: Callable[..., Any])
 
 
 def test_signals_updates_and_termination_by_schedule() -> None:
-    noted = trial().run([Signal(6, name="note", args=("a",)), Update(8, name="noted", args=("b",))])
+    tried = trial()
+    noted = tried.run([Signal(6, name="note", args=("a",)), Update(8, name="noted", args=("b",))])
     assert noted.result == ["booked room", "a", "b", "booked car"]
     assert noted.faults == {"signal": 1, "update": 1}
-    ended = trial().run([Terminate(5)])
+    ended = tried.run([Terminate(5)])
     assert (ended.status, ended.left) == ("terminated", ["room"])
 
 
@@ -431,7 +432,7 @@ def test_an_eviction_finds_it_too() -> None:
     assert isinstance(outcome.problem, NotDeterministic)
 
 
-BY_HASH = '''
+BY_HASH = """
 from datetime import timedelta
 from temporalio import activity, workflow
 
@@ -447,7 +448,7 @@ class InTheOrderOfASet:
             await workflow.execute_activity(
                 book, name, activity_id=name, start_to_close_timeout=timedelta(seconds=3)
             )
-'''
+"""
 
 
 def test_the_order_of_a_set_is_found_in_another_process(
@@ -586,9 +587,7 @@ class UndoesForEver:
 
 
 @pytest.mark.parametrize("workflow_class", [NeverAwaits, AwaitsNothing])
-def test_an_endless_loop_is_stopped(
-    workflow_class: type, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_endless_loop_is_stopped(workflow_class: type, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lab.simulation.guard.guarded.__defaults__", (0.5,))
     outcome = trial(workflow_class, Code([workflow_class])).run()
     assert isinstance(outcome.problem, NeverYields)
@@ -752,9 +751,7 @@ def test_in_a_coroutine_whose_loop_goes_on() -> None:
 
 def test_in_another_thread_and_in_several() -> None:
     found: list[str] = []
-    threads = [
-        threading.Thread(target=lambda: found.append(_alone().status)) for _ in range(3)
-    ]
+    threads = [threading.Thread(target=lambda: found.append(_alone().status)) for _ in range(3)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -265,7 +265,9 @@ class Server:
         start.first_run_id = start.first_run_id or run.run_id
         if start.execution_timeout and not start.expires:
             start.expires = self.now + round(start.execution_timeout * SECOND)
-        run.events.add("workflow_execution_started", self.now, commands.started(run), start.user_metadata)
+        run.events.add(
+            "workflow_execution_started", self.now, commands.started(run), start.user_metadata
+        )
         run.jobs.append(run.initialize())
         self._limit(run)
         if signal:
@@ -409,7 +411,9 @@ class Server:
             run.scheduled_event_id = run.events.add(
                 "workflow_task_scheduled", run.scheduled_at, commands.task_scheduled(run)
             )
-        started = run.events.add("workflow_task_started", self.now, commands.task_started(self, run))
+        started = run.events.add(
+            "workflow_task_started", self.now, commands.task_started(self, run)
+        )
         run.task_events = (run.scheduled_event_id, started)
         run.task_alone = alone
         run.speculative = False
@@ -501,9 +505,7 @@ class Server:
         run.jobs.append(job)
         self.wake(run)
 
-    def signal(
-        self, run: Run, name: str, args: list[Payload], *, by: Run | None = None
-    ) -> None:
+    def signal(self, run: Run, name: str, args: list[Payload], *, by: Run | None = None) -> None:
         """Send a run a Signal."""
         self.arrive(run, lambda: self._signal_now(run, name, args, by))
 

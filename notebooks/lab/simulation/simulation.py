@@ -431,7 +431,9 @@ class Handle:
         if not isinstance(update, str):
             defn = temporalio.workflow._UpdateDefinition
             found: Any = getattr(update, "_defn", None)
-            name, hint = (found.name, found.ret_type) if isinstance(found, defn) else (str(update), None)
+            name, hint = (
+                (found.name, found.ret_type) if isinstance(found, defn) else (str(update), None)
+            )
         payloads = self._simulation.payloads(args)
         sent = self._simulation._send_update(self._open(), name, payloads, id)
         return UpdateHandle(self._simulation, sent, hint)
@@ -554,4 +556,3 @@ def _attributes(attributes: TypedSearchAttributes | None) -> dict[str, Payload]:
     if attributes is not None:
         temporalio.converter.encode_search_attributes(attributes, proto)
     return dict(proto.indexed_fields)
-

@@ -24,8 +24,8 @@ from lab.checking.exercise import UNATTEMPTED, Exercise, WorkflowExercise, judge
 from lab.checking.judging import nothing_left, released
 from lab.checking.modules import PRELUDE, Answer, CellProblem, load_answer, load_module
 from lab.checking.mutants import Mutant, mutants
-from lab.checking.report_card import Line, ReportCard
 from lab.checking.real import book_for_real
+from lab.checking.report_card import Line, ReportCard
 from lab.checking.trials import (
     Found,
     Problem,

@@ -58,6 +58,10 @@ class Exercise:
         """What a cell of this exercise defines; ``CellProblem`` if it cannot be used."""
         raise CellProblem("This exercise needs no such cell.")
 
+    def defined(self, cell: str) -> list[Any]:
+        """All that such a cell makes known to the notebook."""
+        return [self.load(cell)]
+
     async def judge(self, answer: Any) -> ReportCard:
         """What the kinds of exercise do differently."""
         raise NotImplementedError

@@ -58,6 +58,7 @@ SOLUTION = (
     + TAIL
 )
 
+
 def _siblings(name: str, changes: dict[str, Any], slow: str) -> Trial:
     return Trial(
         Scenario(name, "siblings", changes),

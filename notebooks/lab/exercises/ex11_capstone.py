@@ -441,6 +441,7 @@ insured_trip = InsuredExercise(
 
 # --- the mutants ------------------------------------------------------------------------
 
+
 @dataclass(frozen=True)
 class Submission:
     """What the mutants are made of, and what has to notice them."""
@@ -469,7 +470,9 @@ class MutantExercise(Exercise):
                 return ReportCard(self.title, note="run the cell with your Workflow first.")
             answer = Submission(answer, self.trip.cell, self.trip.desk_cell)
         if wrong := _no_scenario(answer.tests):
-            return ReportCard(self.title, note=f"my_tests holds {wrong}; expected Scenario(…) only.")
+            return ReportCard(
+                self.title, note=f"my_tests holds {wrong}; expected Scenario(…) only."
+            )
         return await asyncio.to_thread(self._judge, answer)
 
     def _judge(self, answer: Submission) -> ReportCard:

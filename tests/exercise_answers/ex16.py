@@ -17,12 +17,6 @@ from exercise_answers.answer import CORRECT, UNTOUCHED, Answer
 HASTY = Path(hasty.__file__).read_text(encoding="utf-8")
 BEFORE_THE_WORKFLOW = SAGA[: SAGA.index("@workflow.defn")]
 
-FORWARD = """
-            await step(Desk.reserve_stock, order)
-            await step(Desk.charge_card, order)
-            await step(Desk.book_parcel, order)
-"""
-
 
 def changed(text: str, *changes: tuple[str, str]) -> str:
     for old, new in changes:

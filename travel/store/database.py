@@ -160,6 +160,16 @@ outbox = Table(
     Column("customer", String, nullable=False),
     Column("text", Text, nullable=False),
 )
+# What a person settled where a provider refused an undo. See travel.store.settlements.
+settlements = Table(
+    "settlements",
+    metadata,
+    Column("confirmation_code", String, primary_key=True),
+    Column("undo", String, primary_key=True),
+    Column("settled_by", String, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("settled_at", String, nullable=False),
+)
 
 # --- which provider calls were made: idempotency keys and tombstones ---------
 

@@ -95,6 +95,7 @@ def activities_of(client: Client, database: Database) -> list[Callable[..., Any]
         activities.accept_payment,
         activities.refund_payment,
         activities.send_confirmation_email,
+        activities.record_settlement,
         Reconciliation(database, client).find_abandoned_trips,
     ]
 

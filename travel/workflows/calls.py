@@ -31,11 +31,23 @@ UNDO_RETRIES = RetryPolicy(
     initial_interval=timedelta(seconds=1),
     backoff_coefficient=2,
     maximum_interval=timedelta(seconds=10),
+    non_retryable_error_types=REJECTIONS,
 )
-"""No limit on attempts: an undo may not be given up."""
+"""No limit on attempts: an undo may not be given up. Only a definite no ends them;
+that one waits for a person."""
 
 UNDO_TURN = timedelta(minutes=1)
-"""Schedule-to-close. After this long the next undo gets its turn; see ``Saga``."""
+"""Schedule-to-close of the first turn. After this long the next undo gets its own."""
+
+PATIENT_RETRIES = RetryPolicy(
+    initial_interval=timedelta(minutes=2),
+    backoff_coefficient=2,
+    maximum_interval=timedelta(hours=1),
+    non_retryable_error_types=REJECTIONS,
+)
+"""Of every further turn: without limit, so that a provider may be down for a year, and
+nothing is written to the Event History meanwhile. The server shows the attempts, and
+honours a provider's own word when to come again."""
 
 
 async def call_once(activity: Callable[[Any, A], R], message: A) -> R:
@@ -69,6 +81,20 @@ async def call_undo(activity: Callable[[Any, A], R], message: A, summary: str | 
         start_to_close_timeout=ATTEMPT_TIMEOUT,
         schedule_to_close_timeout=UNDO_TURN,
         retry_policy=UNDO_RETRIES,
+        summary=summary,
+    )
+    return result
+
+
+async def call_undo_patiently(
+    activity: Callable[[Any, A], R], message: A, summary: str | None = None
+) -> R:
+    """Run a compensation until it succeeds, or is definitely refused."""
+    result: R = await workflow.execute_activity_method(
+        activity,
+        message,
+        start_to_close_timeout=ATTEMPT_TIMEOUT,
+        retry_policy=PATIENT_RETRIES,
         summary=summary,
     )
     return result

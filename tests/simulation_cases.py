@@ -1010,6 +1010,25 @@ async def info(stage: Stage) -> Any:
     return await stage.start(IsItself, real=True)
 
 
+@defined
+class DrawsIds:
+    """Ids from the Workflow's own random numbers, which a replay must draw again."""
+
+    @workflow.run
+    async def run(self) -> int:
+        ids = [str(workflow.uuid4()), f"{workflow.random().getrandbits(64):x}"]
+        for activity_id in ids:
+            await workflow.execute_activity(
+                echo, 1, activity_id=activity_id, start_to_close_timeout=LONG
+            )
+        return len(set(ids))
+
+
+@case(events=False)
+async def drawn_ids(stage: Stage) -> Any:
+    return await stage.start(DrawsIds)
+
+
 @activity.defn
 async def tells_about_itself() -> list[Any]:
     info = activity.info()
@@ -1064,12 +1083,14 @@ async def failed_task(stage: Stage) -> Any:
 
 @case()
 async def task_that_fails_three_times(stage: Stage) -> Any:
-    return await stage.start(FailsItsTask, 3, real=True)
+    return await stage.start(FailsItsTask, 3, real=True, task_timeout=timedelta(seconds=1))
 
 
 @case()
 async def first_task_fails(stage: Stage) -> Any:
-    return await stage.start(FailsItsTask, args=[3, False], real=True)
+    return await stage.start(
+        FailsItsTask, args=[3, False], real=True, task_timeout=timedelta(seconds=1)
+    )
 
 
 @case(events=False)

@@ -8,14 +8,17 @@ import json
 import re
 import time
 from collections.abc import AsyncIterator, Awaitable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, TypeVar
 from uuid import uuid4
 
 import simulation_cases as cases
 from google.protobuf.json_format import MessageToDict
 from lab.simulation import Code, Handle, Simulation
+from lab.simulation.code import ALL_FLAGS
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import (
@@ -261,15 +264,12 @@ class RealStage:
 
 
 @asynccontextmanager
-async def real_stage(address: str) -> AsyncIterator[RealStage]:
+async def real_stage(address: str, *, next_flags: bool = False) -> AsyncIterator[RealStage]:
     """A Worker for the cases on the server at ``address``."""
     client = await Client.connect(address)
     queue = f"cases-{uuid4().hex}"
-    from concurrent.futures import ThreadPoolExecutor
-    from datetime import timedelta
-
     with ThreadPoolExecutor(4) as threads:
-        async with Worker(
+        worker = Worker(
             client,
             task_queue=queue,
             workflows=cases.WORKFLOWS,
@@ -277,7 +277,11 @@ async def real_stage(address: str) -> AsyncIterator[RealStage]:
             activity_executor=threads,
             workflow_runner=UnsandboxedWorkflowRunner(),
             graceful_shutdown_timeout=timedelta(0),
-        ):
+        )
+        for flag in ALL_FLAGS if next_flags else ():
+            assert worker._workflow_worker is not None, "it has Workflows"
+            worker._workflow_worker._set_default_workflow_logic_flag(flag, enabled=True)
+        async with worker:
             yield RealStage(client, queue)
 
 
@@ -401,6 +405,8 @@ def _attributes(event: HistoryEvent, histories: list[WorkflowHistory]) -> Any:
     said = _stable(MessageToDict(getattr(event, kind)))
     if kind.startswith("workflow_task_scheduled"):
         said.pop("startToCloseTimeout")  # grows by chance from one attempt to the next
+    if said.get("initiator", "").endswith("WORKFLOW"):
+        said.pop("firstWorkflowTaskBackoff", None)  # what is left of a run's shortest time
     if "coreUsedFlags" in said.get("sdkMetadata", {}):
         said["sdkMetadata"]["coreUsedFlags"].sort()
     return [kind, said]

@@ -146,7 +146,8 @@ class Saga:
             outside the block.
         first_pause: How long a stuck undo waits before it is asked again. Each
             further pause is twice as long; an ``ApplicationError`` may say
-            otherwise by its ``next_retry_delay``.
+            otherwise by its ``next_retry_delay``. After a turn that took twice
+            as long there is none.
         longest_pause: The pause grows no longer than this.
         on_change: Called when undoing begins, moves on or gets stuck. An
             exception that it raises is logged, and changes nothing.
@@ -500,6 +501,7 @@ class Saga:
             await self._pause(step, None)
         while not step.settled:
             step.woken = False
+            began = workflow.now()
             failure = await self._turn(step)
             if failure is None:
                 break
@@ -510,7 +512,12 @@ class Saga:
             step.waiting = Waiting(step.name, since, _reason(failure), refused)
             step.had_a_turn = True
             self._tell()
-            await self._pause(step, None if refused else _asked_for(failure) or pause)
+            if refused:
+                await self._pause(step, None)
+            elif asked := _asked_for(failure):
+                await self._pause(step, asked)
+            elif workflow.now() - began < 2 * pause:  # else the turn was pause enough
+                await self._pause(step, pause)
             pause = min(pause * 2, self._longest_pause)
         self._steps.remove(step)
         step.had_a_turn = True

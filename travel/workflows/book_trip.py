@@ -36,9 +36,10 @@ with workflow.unsafe.imports_passed_through():
     from travel.temporal.search_attributes import TRIP_STATUS
 
 from travel.saga import Saga, Waiting, uninterrupted
-from travel.workflows.calls import REJECTIONS, call, call_undo, call_undo_patiently
+from travel.workflows.calls import LONGEST_PAUSE, REJECTIONS, call, call_undo, call_undo_for_an_hour
 from travel.workflows.details import details_of
 from travel.workflows.failures import packed, reason_of, unpacked
+from travel.workflows.metrics import SagaMetrics
 
 Booking = tuple[FlightBooking, HotelBooking, CarBooking, PaymentReceipt]
 M = TypeVar("M")
@@ -70,13 +71,17 @@ class BookTrip:
         """The saga lives as long as the Workflow, so that a query can ask it."""
         self._request = request
         self._saga = Saga(
-            rejections=REJECTIONS, on_change=self._publish, carry_on=self._continue_undoing
+            rejections=REJECTIONS,
+            longest_pause=LONGEST_PAUSE,
+            on_change=self._publish,
+            carry_on=self._continue_undoing,
         )
         self._done: list[str] = []
         self._settled: list[Settlement] = []
         self._cancel_reason: str | None = None
         self._paid = False
         self._published = "booking"
+        self._metrics = SagaMetrics()
 
     @workflow.run
     async def run(self, request: TripRequest) -> TripConfirmation:
@@ -270,7 +275,7 @@ class BookTrip:
 
         async def turn() -> None:
             nonlocal ask
-            this_time, ask = ask, call_undo_patiently
+            this_time, ask = ask, call_undo_for_an_hour
             await this_time(undo, trip, summary)
 
         return turn
@@ -298,7 +303,11 @@ class BookTrip:
         return "booking"
 
     def _publish(self) -> None:
-        """Show the status in the Web UI and make trips findable by it."""
+        """Show the status in the Web UI, make trips findable by it, and keep the numbers."""
+        saga = self._saga
+        self._metrics.changed(
+            compensating=saga.compensating, to_undo=saga.to_undo, stuck=saga.stuck
+        )
         workflow.set_current_details(details_of(self._request.confirmation_code, self.progress()))
         status = self._status()
         # The client sets the attribute where the server knows it. Asking the

@@ -33,10 +33,11 @@ from .choices import (
 )
 from .code import Code
 from .errors import NeverYields, NotDeterministic, NotSimulated, SimulationError, StillRunning
+from .remembered import Remembered
 from .shrink import shrink
 from .simulation import Handle, Simulation, UpdateHandle
 from .trial import Outcome, Trial, cancels_at, every, faults_at
-from .world import Nothing, Objects, Several, Sqlite, World
+from .world import Nothing, Objects, Several, Sqlite, SqliteRows, World
 
 __all__ = [
     "FAULTS",
@@ -62,6 +63,7 @@ __all__ = [
     "Objects",
     "Odds",
     "Outcome",
+    "Remembered",
     "Schedule",
     "Several",
     "Signal",
@@ -69,6 +71,7 @@ __all__ = [
     "SimulationError",
     "Site",
     "Sqlite",
+    "SqliteRows",
     "StillRunning",
     "Terminate",
     "Trial",

@@ -13,7 +13,7 @@ from temporalio.api.enums.v1 import RetryState, TimeoutType
 from temporalio.api.failure.v1 import Failure
 
 from .attempts import Attempt
-from .choices import Site
+from .choices import Fate, Site
 from .clock import SECOND, Item
 
 if TYPE_CHECKING:
@@ -56,6 +56,8 @@ class ActivityTask:
         self.call = call
         self.type: str = command.activity_type
         self.sent = self.asked_to_cancel = self.dropped = self.resolved = False
+        self.may_be_done = False
+        """Whether an attempt was carried out, or still may be."""
         self.closed = False
         self.cancel_requested = False
         self.cancel_event_id = 0
@@ -121,7 +123,11 @@ class ActivityTask:
             self._timers[START_TO_CLOSE] = self._after(self.start_to_close, START_TO_CLOSE)
         self._expect_heartbeat()
         site = Site(self.run.id, self.type, self.call, self.attempt)
-        self.current = Attempt(self, worker, self.server.fate(site))
+        fate = self.server.fate(site)
+        if fate is Fate.REJECTED and self.may_be_done:
+            # "Definitely not done" would be a lie: an earlier attempt was, or will be.
+            fate = Fate.OK
+        self.current = Attempt(self, worker, fate)
         self.current.begin()
 
     def _after(self, delay: int, kind: int) -> Item:

@@ -22,6 +22,7 @@ from temporalio.worker import (
 
 from .choices import Fate
 from .clock import MILLISECOND, SECOND
+from .errors import NotSimulated
 from .loop import VirtualLoop
 from .waiting import Waiting
 
@@ -82,17 +83,35 @@ class Attempt:
                 server.soon(lambda: self._report_error(server.rejection(name)), f"{name}: rejected")
             case Fate.CRASH_BEFORE:
                 server.soon(server.crash, f"{name}: the Worker dies")
-            case Fate.LATE:
-                delay = self.task.deadline - server.now + LATENESS
-                server.queue.push(delay, self._carry_out, f"{name} is done late")
-            case Fate.VERY_LATE:
-                server.when_idle(self._carry_out)
+            case Fate.LATE | Fate.VERY_LATE:
+                self.task.may_be_done = True
+                self._begin_late()
             case _:
                 server.soon(self._carry_out, f"{name} is done")
 
+    def _begin_late(self) -> None:
+        """What is stuck on its way arrives although its Worker may be dead by then."""
+        if self.fate is Fate.VERY_LATE:
+            self.server.when_idle(self._carry_out)
+            return
+        delay = self.task.deadline - self.server.now + LATENESS
+        self.server.queue.push(delay, self._carry_out, f"{self.task.type} is done late")
+
     def _carry_out(self) -> None:
+        if self.fate in (Fate.LATE, Fate.VERY_LATE):
+            self.worker = self.server.worker
         if not self.worker.alive:
             return
+        self.task.may_be_done = True
+        memory = self.server.memory
+        if memory is not None:
+            key = (self.task.type, *(p.SerializeToString() for p in self.task.command.arguments))
+            if (remembered := memory.recall(key)) is not None:
+                self.slept = remembered[2]
+                self._reply(self._told(*remembered[:2]))
+                return
+            memory.begin()
+            self._key = key
         self.running = self.worker.loop.keep(
             self.worker.loop.create_task(self._execute(), name=f"{self.task.type}")
         )
@@ -119,7 +138,19 @@ class Attempt:
             self._patience.cancel()
         if not self.worker.alive:
             return
-        report = self._report_of(running)
+        status, what = self._end_of(running)
+        memory = self.server.memory
+        if memory is not None:
+            memorable = not self.is_async and not self._asked
+            memory.learn(self._key if memorable else None, (status, what, self.slept))
+        self._reply(self._told(status, what))
+
+    _key: Any = None
+    _asked = False
+
+    def _reply(self, report: Callable[[], None]) -> None:
+        """Have the server told, unless the reply is fated to be lost."""
+        self.ended = True
         name, server = self.task.type, self.server
         match self.fate:
             case Fate.NO_REPLY | Fate.LATE | Fate.VERY_LATE:
@@ -146,8 +177,8 @@ class Attempt:
         if self.worker.alive:
             self.task.report(self._error_report(error))
 
-    def _report_of(self, running: asyncio.Task[Any]) -> Callable[[], None]:
-        """What the Worker tells the server, as the SDK decides it."""
+    def _end_of(self, running: asyncio.Task[Any]) -> tuple[str, Any]:
+        """How it ended and with what, as the SDK's Worker would report it."""
         error: BaseException | None
         if running.cancelled():
             error = asyncio.CancelledError()
@@ -155,18 +186,26 @@ class Attempt:
             error = running.exception()
         if error is None:
             try:
-                result = running.result()
-                (payload,) = self.server.code.payload_converter.to_payloads([result])
+                (payload,) = self.server.code.payload_converter.to_payloads([running.result()])
             except Exception as inner:
-                return self._error_report(inner)
-            return lambda: self.task.complete(self, payload)
+                return "failed", self._failure(inner)
+            return "completed", payload
         if isinstance(error, temporalio.activity._CompleteAsyncError):
-            return lambda: None
+            raise NotSimulated(
+                f"Activity {self.task.type} will be completed from elsewhere "
+                "(raise_complete_async), which is not simulated; try it on a real server."
+            )
         cancelled = isinstance(error, (asyncio.CancelledError, CancelledError))
         if cancelled and self.cancelled_by_request:
-            failure = self._failure(CancelledError("Cancelled"))
-            return lambda: self.task.cancelled(self, failure)
-        return self._error_report(error)
+            return "cancelled", self._failure(CancelledError("Cancelled"))
+        return "failed", self._failure(error)
+
+    def _told(self, status: str, what: Any) -> Callable[[], None]:
+        if status == "completed":
+            return lambda: self.task.complete(self, what)
+        if status == "cancelled":
+            return lambda: self.task.cancelled(self, what)
+        return lambda: self.task.fail(self, what)
 
     def _error_report(self, error: BaseException) -> Callable[[], None]:
         failure = self._failure(error)
@@ -203,6 +242,11 @@ class Attempt:
             threading.Event(), asyncio.Event() if definition.is_async else None
         )
         args = self._arguments(definition)
+        if self.server.memory is not None and definition.is_async:
+            raise NotSimulated(
+                f"Activity {task.type} is a coroutine, and a Remembered world is only for "
+                "synchronous Activities; give the simulation the world itself."
+            )
         info = self._info()
         temporalio.activity._Context.set(
             temporalio.activity._Context(
@@ -271,6 +315,7 @@ class Attempt:
 
     def heartbeat(self, *details: Any) -> None:
         """Send a heartbeat, or keep the newest until the next may be sent, as core does."""
+        self._asked = True
         payloads = self.server.code.payload_converter.to_payloads(details) if details else []
         now = self.server.now + self.slept
         if now < self._quiet_until:
@@ -340,6 +385,7 @@ class _Outbound(ActivityOutboundInterceptor):
         self._activity_info = info
 
     def info(self) -> temporalio.activity.Info:
+        self._attempt._asked = True
         return self._activity_info
 
     def heartbeat(self, *details: Any) -> None:

@@ -12,7 +12,12 @@ from typing import Any
 import temporalio.activity
 import temporalio.workflow
 from temporalio.common import MetricMeter
-from temporalio.converter import DataConverter
+from temporalio.converter import (
+    DataConverter,
+    PayloadConverter,
+    WithSerializationContext,
+    WorkflowSerializationContext,
+)
 from temporalio.converter import default as default_converter
 from temporalio.worker import (
     ActivityInboundInterceptor,
@@ -27,6 +32,7 @@ from temporalio.worker._workflow_instance import (
 )
 
 from .errors import NotSimulated
+from .quick import QuickConverter
 
 ALL_FLAGS = frozenset(_WorkflowLogicFlag)
 """Every change of behaviour that the SDK knows, also those it does not use yet."""
@@ -68,7 +74,8 @@ class Code:
             raise NotSimulated(
                 "A payload codec is not simulated; give the simulation a data converter without."
             )
-        self.payload_converter = self.converter.payload_converter
+        self._quick = QuickConverter(self._slow())
+        self.payload_converter = self.new_payload_converter()
         self.failure_converter = self.converter.failure_converter
         self.failure_exception_types = list(failure_exception_types)
         self.flags = ALL_FLAGS if next_flags else frozenset(_DEFAULT_ENABLED_WORKFLOW_LOGIC_FLAGS)
@@ -76,6 +83,24 @@ class Code:
         self._workflows = self._prepare(workflows)
         self._activities = _definitions(activities)
         self.extern_functions, self.workflow_interceptors = self._workflow_side()
+
+    def new_payload_converter(self) -> PayloadConverter:
+        """For one Workflow; in the sandbox classes are others, so it needs its own."""
+        return self._quick if self._may_be_quick() else self._slow()
+
+    def _slow(self) -> PayloadConverter:
+        return self.converter._new_payload_converter()
+
+    def _may_be_quick(self) -> bool:
+        return type(self.runner) is UnsandboxedWorkflowRunner and not self._contextual()
+
+    def _contextual(self) -> bool:
+        """Whether what is written depends on the Workflow it is written for."""
+        converter = self.converter.payload_converter_class()
+        if not isinstance(converter, WithSerializationContext):
+            return False
+        somewhere = WorkflowSerializationContext(namespace="default", workflow_id="any")
+        return converter.with_context(somewhere) is not converter
 
     @property
     def workflow_types(self) -> list[str]:
@@ -86,6 +111,12 @@ class Code:
     def activity_types(self) -> list[str]:
         """Names of the Activities."""
         return [name for name in self._activities if name]
+
+    @property
+    def intercepts_activities(self) -> bool:
+        """Whether an interceptor stands between Temporal and the Activities."""
+        plain = Interceptor.intercept_activity
+        return any(type(i).intercept_activity is not plain for i in self.interceptors)
 
     def workflow(self, name: str) -> temporalio.workflow._Definition:
         """The definition of a Workflow type, or of the dynamic Workflow."""

@@ -41,6 +41,9 @@ CHANGE_VERSION = "TemporalChangeVersion"
 HEARTBEAT_SHARE = 0.8
 """Of a Workflow Task's timeout: when core completes one that local Activities keep open."""
 
+SHORTEST_RUN = 1.0
+"""Seconds. A run that continues as new sooner than that has its successor wait."""
+
 UNKNOWN_TARGET = SignalExternalWorkflowExecutionFailedCause.Value(
     "SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_FAILED_CAUSE_EXTERNAL_WORKFLOW_EXECUTION_NOT_FOUND"
 )
@@ -859,7 +862,7 @@ def _continue_as_new(server: Server, run: Run, out: Outgoing, completed: int) ->
         retry_policy=retries,
         run_timeout=run_timeout,
         headers=dict(command.headers),
-        backoff=pause,
+        backoff=max(pause, SHORTEST_RUN - (server.now - run.time_started) / SECOND),
     )
 
 

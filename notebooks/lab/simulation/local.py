@@ -56,7 +56,7 @@ class LocalTask:
         self.call = call
         self.type: str = command.activity_type
         self.task_queue = run.start.task_queue
-        self.resolved = False
+        self.resolved = self.may_be_done = False
         self.begun = False
         self.attempt = max(command.attempt, 1)
         self.current: Attempt | None = None

@@ -283,7 +283,7 @@ class Run:
         """A fresh instance of the Workflow, as the SDK's Worker makes it."""
         code = self.code
         details = WorkflowInstanceDetails(
-            payload_converter_factory=code.converter._new_payload_converter,
+            payload_converter_factory=code.new_payload_converter,
             failure_converter_class=code.converter.failure_converter_class,
             interceptor_classes=code.workflow_interceptors,
             defn=self.definition,

@@ -28,6 +28,7 @@ from .errors import SimulationError
 from .guard import guarded
 from .local import LocalTask
 from .loop import VirtualLoop
+from .remembered import Remembered
 from .replay import catch_up
 from .run import Activation, Job, Outgoing, Run, Start, utc
 from .waiting import Waiting
@@ -81,8 +82,15 @@ class Server:
         outage: Callable[[str], BaseException] | None = None,
         rejection: Callable[[str], BaseException] | None = None,
         elsewhere: Iterable[str] = (),
+        memory: Remembered | None = None,
     ) -> None:
+        if memory is not None and code.intercepts_activities:
+            raise ValueError(
+                "A Remembered world does not see what interceptors of Activities do; "
+                "give the simulation the world itself."
+            )
         self.code = code
+        self.memory = memory
         self.choices = choices
         self.epoch = epoch
         self.outage = outage or _outage

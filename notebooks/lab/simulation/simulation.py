@@ -53,6 +53,7 @@ from .code import Code
 from .errors import SimulationError, StillRunning
 from .events import timestamp
 from .loop import aside
+from .remembered import Remembered
 from .replay import verify
 from .run import Run, Start
 from .server import EPOCH, RUNNING, Server, Update
@@ -75,6 +76,7 @@ class Simulation(Server):
         outage, rejection: What an attempt raises that meets an outage, or is rejected;
             functions of the Activity's name.
         elsewhere: Task queues for which there is no Worker.
+        memory: A ``Remembered`` world, in which Activities need not be executed again.
     """
 
     def __init__(
@@ -88,6 +90,7 @@ class Simulation(Server):
         outage: Callable[[str], BaseException] | None = None,
         rejection: Callable[[str], BaseException] | None = None,
         elsewhere: Iterable[str] = (),
+        memory: Remembered | None = None,
     ) -> None:
         super().__init__(
             code,
@@ -96,6 +99,7 @@ class Simulation(Server):
             outage=outage,
             rejection=rejection,
             elsewhere=elsewhere,
+            memory=memory,
         )
         self.happenings = dict(happenings or {})
         self.max_steps = max_steps

@@ -56,6 +56,46 @@ class Sqlite:
         self._connection.deserialize(snapshot)
 
 
+class SqliteRows:
+    """A database by its rows: the same rows are the same world, however they came about."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        query = "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name"
+        self._tables = [name for (name,) in connection.execute(query)]
+        self._initial = [self._rows(table) for table in self._tables]
+
+    def snapshot(self) -> tuple[Any, ...]:
+        """Rows of each table that is not as it was in the beginning."""
+        found = ((table, self._rows(table)) for table in self._tables)
+        return tuple(
+            entry for entry, first in zip(found, self._initial, strict=True) if entry[1] != first
+        )
+
+    def restore(self, snapshot: tuple[Any, ...]) -> None:
+        changed = dict(snapshot)
+        self._connection.execute("PRAGMA foreign_keys = OFF")
+        for table, first in zip(self._tables, self._initial, strict=True):
+            rows = changed.get(table, first)
+            if self._rows(table) != rows:
+                self._fill(table, rows)
+        self._connection.commit()
+        self._connection.execute("PRAGMA foreign_keys = ON")
+
+    def _rows(self, table: str) -> tuple[Any, ...]:
+        return tuple(self._connection.execute(f'SELECT rowid, * FROM "{table}" ORDER BY rowid'))
+
+    def _fill(self, table: str, rows: tuple[Any, ...]) -> None:
+        self._connection.execute(f'DELETE FROM "{table}"')
+        if rows:
+            names = [row[1] for row in self._connection.execute(f'PRAGMA table_info("{table}")')]
+            columns = ", ".join(["rowid", *(f'"{name}"' for name in names)])
+            marks = ", ".join("?" * len(rows[0]))
+            self._connection.executemany(
+                f'INSERT INTO "{table}" ({columns}) VALUES ({marks})', rows
+            )
+
+
 class Several:
     """Worlds beside each other."""
 

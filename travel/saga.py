@@ -435,6 +435,7 @@ class Saga:
         Raises ``ValueError`` if no such undo is left.
         """
         step = self._being_undone(name)
+        self._steps.remove(step)
         step.settled = True
         step.interrupt()
 
@@ -449,8 +450,7 @@ class Saga:
         self._steps.append(step)
 
     def _being_undone(self, name: str) -> _Step:
-        left = [step for step in self._steps if not step.settled]
-        for step in reversed(left if self._state is _State.UNDOING else []):
+        for step in reversed(self._steps if self._state is _State.UNDOING else []):
             if step.name == name:
                 return step
         raise ValueError(f"Nothing to undo is called {name!r}; expected one of {self._owed}.")
@@ -471,11 +471,13 @@ class Saga:
         """One turn for each undo, newest first; a stuck one gives its turn away."""
         _innermost.set(None)  # an undo may have a saga of its own
         await self._settle_steps()
+        asking = []
         for step in reversed(tuple(self._steps)):
             step.asking = asyncio.create_task(self._ask(step))
+            asking.append(step.asking)
             await self._until(partial(getattr, step, "had_a_turn"))
         self._turns_over = True
-        await self._until(lambda: not self._steps)
+        await self._until(lambda: not self._steps and all(task.done() for task in asking))
 
     async def _until(self, condition: Callable[[], bool]) -> None:
         while not condition():
@@ -503,7 +505,11 @@ class Saga:
             step.woken = False
             began = workflow.now()
             failure = await self._turn(step)
+            if self._undo_bug:
+                return
             if failure is None:
+                if not step.settled:
+                    self._steps.remove(step)
                 break
             if step.woken:  # interrupted, to be asked again at once
                 continue
@@ -519,7 +525,6 @@ class Saga:
             elif workflow.now() - began < 2 * pause:  # else the turn was pause enough
                 await self._pause(step, pause)
             pause = min(pause * 2, self._longest_pause)
-        self._steps.remove(step)
         step.had_a_turn = True
         self._tell()
 
@@ -534,7 +539,6 @@ class Saga:
             failure = self._failure_in(error)
             if failure is None:
                 self._undo_bug = error
-                raise
             return failure
         finally:
             step.in_turn = False
@@ -699,9 +703,7 @@ def _reason(failure: BaseException) -> str:
     """The innermost cause, in a line."""
     while failure.__cause__ is not None:
         failure = failure.__cause__
-    said = next(iter(str(failure).splitlines()), "")
-    kind = failure.type if isinstance(failure, ApplicationError) else type(failure).__name__
-    return f"{kind}: {said}" if said and kind else said or str(kind)
+    return next(iter(str(failure).splitlines()), type(failure).__name__)
 
 
 def _asked_for(failure: BaseException | None) -> timedelta | None:

@@ -128,8 +128,7 @@ def cells(outcomes: Iterable[Outcome]) -> dict[str, Cell]:
     for outcome in outcomes:
         columns.setdefault(_column(outcome.trial), []).append(outcome)
     return {
-        column: Cell(orphans=len(lost(found)), money_kept_cents=0, trips=len(found))
-        for column, found in columns.items()
+        column: Cell(lost=len(lost(found)), trips=len(found)) for column, found in columns.items()
     }
 
 

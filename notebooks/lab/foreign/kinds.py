@@ -42,12 +42,12 @@ class Kind:
     naive: Callable[..., Any] | None
 
 
-KINDS = (
-    Kind("a key for 24 hours", KeyCompany, HotelsWithExpiringKeys, KeyUsedForEver),
-    Kind("only a look-up", LookUpCompany, HotelsWithLookUp, LookedUpOnce),
-    Kind("only a callback", CallbackCompany, HotelsWithCallback, OrderedAtEachAttempt),
-    Kind("nothing", BareCompany, HotelsWithNothing, BookedAtEachAttempt),
-)
+KEY = Kind("a key for 24 hours", KeyCompany, HotelsWithExpiringKeys, KeyUsedForEver)
+LOOK_UP = Kind("only a look-up", LookUpCompany, HotelsWithLookUp, LookedUpOnce)
+CALLBACK = Kind("only a callback", CallbackCompany, HotelsWithCallback, OrderedAtEachAttempt)
+NOTHING = Kind("nothing", BareCompany, HotelsWithNothing, BookedAtEachAttempt)
+
+KINDS = (KEY, LOOK_UP, CALLBACK, NOTHING)
 
 OWN = Kind("our own", Company, lambda database, *_: OwnHotels(database), None)
 """For comparison: keys for ever, and tombstones."""

@@ -69,7 +69,7 @@ def simulate_hotels(kind: Kind, use: Callable[..., Any]) -> list[Left]:
             memory.restore(empty)
             trial = _trial(kind, hotels, memory, request)
             calm = trial.run()
-            found += [_left("none", calm)]
+            found += [_left("no fault", calm)]
             found += [_left(what, trial.run(plan)) for what, plan in _plans(calm)]
         return found
     finally:

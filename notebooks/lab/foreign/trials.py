@@ -19,8 +19,8 @@ from typing import Any
 
 from sqlalchemy import delete, select
 
-from lab.foreign.companies import metadata as foreign
 from lab.foreign.by_hand import START
+from lab.foreign.companies import metadata as foreign
 from lab.foreign.kinds import Kind
 from lab.foreign.line import Crash, Line
 from lab.running.scratch import scratch_folder
@@ -144,7 +144,7 @@ def compared(kind: Kind) -> Scoreboard:
 def _column(trial: Trial) -> str:
     if "down" in trial.plan:
         return "down for two days"
-    return next((fault.value for fault in trial.faults.values()), "none")
+    return next((fault.value for fault in trial.faults.values()), "no fault")
 
 
 def lost(outcomes: Iterable[Outcome]) -> list[Outcome]:

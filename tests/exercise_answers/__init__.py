@@ -9,6 +9,7 @@ from exercise_answers import (
     ex06,
     ex07,
     ex08,
+    ex08_outside,
     ex09,
     ex10,
     ex11,
@@ -17,7 +18,22 @@ from exercise_answers import (
 )
 from exercise_answers.answer import CORRECT, UNTOUCHED, Answer
 
-MODULES = (ex01, ex02, ex03, ex04, ex05, ex06, ex07, ex08, ex09, ex10, ex11, ex13, ex16)
+MODULES = (
+    ex01,
+    ex02,
+    ex03,
+    ex04,
+    ex05,
+    ex06,
+    ex07,
+    ex08,
+    ex08_outside,
+    ex09,
+    ex10,
+    ex11,
+    ex13,
+    ex16,
+)
 
 ANSWERS: dict[str, dict[str, Answer]] = {
     name: answers for module in MODULES for name, answers in module.ANSWERS.items()

@@ -155,8 +155,12 @@ def idempotency_key(confirmation_code: str, step: str) -> str:
 
 def stay_dates(request: TripRequest) -> list[str]:
     """The ISO dates of the nights (and car days) of a trip, first to last."""
-    start = date.fromisoformat(request.departure_date)
-    end = date.fromisoformat(request.return_date)
+    return dates_between(request.departure_date, request.return_date)
+
+
+def dates_between(first: str, last: str) -> list[str]:
+    """The ISO dates from ``first`` up to but not including ``last``."""
+    start, end = date.fromisoformat(first), date.fromisoformat(last)
     return [(start + timedelta(days=n)).isoformat() for n in range((end - start).days)]
 
 

@@ -195,13 +195,19 @@ AUDIT = """
 import json, resource, sys, time
 from travel.audit import audit
 from travel.store.database import open_existing
+from travel.store.unfinished import unfinished
 database = open_existing()
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 started, processor = time.perf_counter(), time.process_time()
 report = audit(database)
+seconds, processor = time.perf_counter() - started, time.process_time() - processor
+started = time.perf_counter()
+to_reconcile = len(unfinished(database))
 print(json.dumps({
-    "seconds": time.perf_counter() - started,
-    "processor": time.process_time() - processor,
+    "reconciling": time.perf_counter() - started,
+    "unfinished": to_reconcile,
+    "seconds": seconds,
+    "processor": processor,
     "before": before,
     "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
     "clean": report.clean,
@@ -260,6 +266,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             f"({figures['processor']:.1f} s of processor here), peak {figures['peak']:4.0f} MB; "
             f"{'clean' if figures['clean'] else 'NOT clean'}, {figures['completed']:,} completed, "
             f"{figures['orphans']:,} orphans, ${figures['money_kept_cents'] / 100:,.2f} kept "
+            f"looked for unfinished ones in {figures['reconciling']:.1f} s "
             f"(filled in {filled:.0f} s)",
             flush=True,
         )

@@ -20,7 +20,7 @@ from tests.million import KINDS, PRICE_CENTS, fill, measured
 from travel.audit import Finding, Report, Settled, audit, render
 from travel.models import Passenger, PaymentRequest, TripRequest
 from travel.providers import cars, flights, hotels, payments
-from travel.store import settlements
+from travel.store import address, settlements
 from travel.store.booking_requests import record_outcome, store
 from travel.store.database import (
     Database,
@@ -57,6 +57,9 @@ def without_keys(database: Database) -> Database:
             connection.execute(text(f"CREATE TABLE copy AS SELECT * FROM {table}"))
             connection.execute(text(f"DROP TABLE {table}"))
             connection.execute(text(f"ALTER TABLE copy RENAME TO {table}"))
+        if connection.dialect.name == "postgresql":  # SQLite minds no length
+            for column in ("room_holds ALTER night", "car_holds ALTER day"):
+                connection.execute(text(f"ALTER TABLE {column} TYPE varchar"))
     return database
 
 
@@ -194,7 +197,7 @@ def lawless_postgres(postgres_server: str) -> Iterator[Database]:
         database.close()
 
 
-@settings(max_examples=400)
+@settings(max_examples=150)
 @given(asked, holds, st.randoms(use_true_random=False))
 def test_any_books_get_the_verdict_of_the_plain_audit(
     lawless: Database, trips: list, held: dict, shuffle: random.Random
@@ -203,7 +206,7 @@ def test_any_books_get_the_verdict_of_the_plain_audit(
     agree(lawless)
 
 
-@settings(max_examples=60)
+@settings(max_examples=15)
 @given(asked, holds, st.randoms(use_true_random=False))
 def test_any_books_in_postgresql_get_the_verdict_of_the_plain_audit(
     lawless_postgres: Database, trips: list, held: dict, shuffle: random.Random
@@ -270,11 +273,9 @@ def test_a_stored_request_that_cannot_be_read(sqlite_database: Database, documen
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_same_memory_for_ten_times_as_many(sqlite_url: str, tmp_path, kind: str) -> None:
     """And the figures are right."""
-    from travel.store.address import sqlite_url as url_of
-
     peaks = []
-    for trips in (4_000, 40_000):
-        url = url_of(tmp_path / f"{trips}.sqlite")
+    for trips in (2_000, 20_000):
+        url = address.sqlite_url(tmp_path / f"{trips}.sqlite")
         database = open_database(url)
         fill(database, trips, kind)
         database.close()
@@ -294,10 +295,11 @@ def test_more_findings_than_a_report_lists(
     """The first ones are listed, all are counted."""
     for number in range(12):
         code = f"TEST-{number:02}"
-        store(sqlite_database, a_trip(code))
+        trip = a_trip(code, passengers=[Passenger("Ada")])
+        store(sqlite_database, trip)
         payments.charge(sqlite_database, code, PaymentRequest(code, "Ada", PRICE_CENTS))
-        flights.book(sqlite_database, f"{code}/flight", a_trip(code))
-        record_outcome(sqlite_database, a_trip(code), "failed")
+        flights.book(sqlite_database, f"{code}/flight", trip)
+        record_outcome(sqlite_database, trip, "failed")
     everything = audit(sqlite_database)
     monkeypatch.setattr(travel.audit, "LISTED", 5)
     monkeypatch.setattr(travel.audit, "SHOWN", 3)

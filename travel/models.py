@@ -6,7 +6,7 @@ Money is integer cents, dates are ISO dates (``"2025-01-20"``).
 # No "from __future__ import annotations" here: it makes text of the types, and
 # the SDK, which asks for them at every payload, would compile that text each time.
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 
 from travel.errors import InvalidInput
@@ -48,7 +48,7 @@ class TripRequest:
     @property
     def workflow_id(self) -> str:
         """The same trip always has the same Workflow id, so it is never booked twice."""
-        return f"booking-{self.customer}-{self.confirmation_code}"
+        return workflow_id(self.customer, self.confirmation_code)
 
 
 @dataclass(frozen=True)
@@ -143,6 +143,19 @@ class TripProgress:
     done: list[str]
     to_undo: list[str]
     stuck: list[str]
+
+
+@dataclass(frozen=True)
+class AbandonedTrip:
+    """A trip that nobody looks after; ``settled`` are the undos that a person settled by hand."""
+
+    confirmation_code: str
+    settled: list[str] = field(default_factory=list)
+
+
+def workflow_id(customer: str, confirmation_code: str) -> str:
+    """The id of a trip's Workflow."""
+    return f"booking-{customer}-{confirmation_code}"
 
 
 def idempotency_key(confirmation_code: str, step: str) -> str:

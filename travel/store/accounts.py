@@ -58,6 +58,11 @@ UNDOES = {
 FIELD, RECORD = "\x1f", "\x1e"
 """What stands between the fields of a thing held, and between the things: no text has them."""
 
+SIGNED_CENTS = case(
+    (ledger.c.entry == "charge", ledger.c.amount_cents), else_=-ledger.c.amount_cents
+)
+"""What an entry of the ledger adds to what the customer has paid."""
+
 ROWS_AT_ONCE = 5_000
 
 
@@ -175,7 +180,7 @@ def _statements(dialect: str) -> list[tuple[Select[Any], _Put]]:
 
     code = booking_requests.c.confirmation_code
     requests = select(code, cast(booking_requests.c.request, Text), booking_requests.c.outcome)
-    charged = select(ledger.c.confirmation_code, func.sum(_signed_cents()))
+    charged = select(ledger.c.confirmation_code, func.sum(SIGNED_CENTS))
     charged = charged.group_by(ledger.c.confirmation_code)
     settled = select(
         settlements.c.confirmation_code, settlements.c.undo, settlements.c.amount_cents
@@ -254,18 +259,13 @@ def _written(fields: Sequence[ColumnElement[Any]]) -> ColumnElement[str]:
     return text
 
 
-def _signed_cents() -> ColumnElement[int]:
-    amount = ledger.c.amount_cents
-    return case((ledger.c.entry == "charge", amount), else_=-amount)
-
-
 def left_by(connection: Connection, code: str, undo: str) -> int:
     """What ``undo`` would take out of the books now, in cents; 0 for an undo of something else."""
     kind = UNDOES.get(undo)
     if kind is None:
         return 0
     if kind == MONEY:
-        query, of = select(func.sum(_signed_cents())), ledger
+        query, of = select(func.sum(SIGNED_CENTS)), ledger
     else:
         things = THINGS[kind]
         query = select(func.sum(func.coalesce(things.cents, 0))).select_from(things.source)

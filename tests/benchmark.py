@@ -44,7 +44,7 @@ from travel.store.database import Database, open_database
 from travel.store.inventory import store_seed_data
 from travel.store.seed_data import SeedData, load_seed_data
 from travel.temporal.connection import connect
-from travel.temporal.server import _find_executable, embedded_server
+from travel.temporal.server import find_executable, embedded_server
 from travel.trips import forty_four_trips
 from travel.worker import quiet_expected_failures, running_worker
 
@@ -150,7 +150,7 @@ async def _nothings(client: Client, number: int) -> None:
 
 async def the_first_trip(effort: Effort) -> list[Ratio]:
     """Imports, server, database, seed data, Worker, trip, and the end of it all."""
-    server = _find_executable()
+    server = find_executable()
     assert server is not None
     trip = ["-m", "travel.client", "--trips", "1"]
     hello = [str(ROOT / "tests" / "hello_world.py"), server]

@@ -7,6 +7,10 @@ TravelError
     └── DatabaseUnavailable    our own database failed; says how, and nothing of what it was about
 """
 
+from __future__ import annotations
+
+from datetime import timedelta
+
 
 class TravelError(Exception):
     """Base of every error that this package raises on purpose."""
@@ -21,7 +25,14 @@ class Rejected(TravelError):
 
 
 class Unavailable(TravelError):
-    """No answer from a provider: whether it acted is unknown."""
+    """No answer from a provider: whether it acted is unknown.
+
+    ``retry_after`` is when to ask again, where somebody knows better than a retry policy.
+    """
+
+    def __init__(self, message: str, retry_after: timedelta | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class DatabaseUnavailable(Unavailable):

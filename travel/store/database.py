@@ -26,6 +26,7 @@ from sqlalchemy import (
     Column,
     Connection,
     Engine,
+    Float,
     ForeignKey,
     Index,
     Insert,
@@ -188,6 +189,35 @@ provider_calls = Table(
     Column("state", String, nullable=False),
     Column("answer", JSON),
     Index("provider_calls_state", "state"),
+)
+
+# --- what we asked of companies that are not ours: see travel.providers.outside ---
+
+orders = Table(
+    "orders",
+    metadata,
+    Column("key", String, primary_key=True),
+    # "open", "done", "refused" or "undone", as in provider_calls.
+    Column("state", String, nullable=False),
+    # Guest, place, dates: what the company was asked for. NULL if it never was.
+    Column("request", JSON),
+    # Seconds since 1970. Written before each request leaves the house.
+    Column("first_sent", Float),
+    Column("last_sent", Float),
+    Column("sent", Integer, nullable=False, default=0),
+    Column("acknowledged", Integer, nullable=False, default=0),
+    # The company's reservation, once we know it. Nobody else may claim the number.
+    Column("number", String, unique=True),
+    Column("answer", JSON),
+)
+order_replies = Table(
+    "order_replies",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("key", String, nullable=False, index=True),
+    # NULL for a refusal, then the answer holds the reason.
+    Column("number", String),
+    Column("answer", JSON, nullable=False),
 )
 
 

@@ -32,6 +32,7 @@ from travel.store.database import Database, open_database
 from travel.store.inventory import count_seed_data, store_seed_data
 from travel.store.seed_data import load_seed_data
 from travel.temporal.connection import connect, register_search_attribute, task_queue
+from travel.temporal.watching import watched
 from travel.workflows.book_trip import BookTrip
 from travel.workflows.reconcile_trips import ReconcileTrips
 
@@ -123,12 +124,19 @@ async def work(seed: int) -> None:
         print(count_seed_data(database))
         print(f"{symbols_for(sys.stdout).check} Booking database initialized")
         await register_search_attribute(client)
-        async with running_worker(client, database, faults=RandomFaults(seed)):
+        async with (
+            running_worker(client, database, faults=RandomFaults(seed)),
+            watched(client, _say),
+        ):
             print("Worker started, ctrl+c to exit", flush=True)
             await interrupted.wait()
         print("Worker stopped")
     finally:
         database.close()
+
+
+def _say(sentence: str) -> None:
+    print(sentence, file=sys.stderr, flush=True)
 
 
 def _interruption() -> asyncio.Event:

@@ -24,6 +24,7 @@ from typing import Any
 from urllib.parse import quote
 
 from temporalio.client import Client, WorkflowHandle
+from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import TimeSkipper
 
 from lab.running.background import background
@@ -37,6 +38,7 @@ from lab.showing.history import History, cancel_noticed, read_history
 from lab.showing.links import Link
 from travel.audit import Report, audit
 from travel.booking import TripResult, result_of, start_trip
+from travel.errors import InvalidInput
 from travel.faults import Fault, FaultModel, ScriptedFault, ScriptedFaults
 from travel.faults.injection import FaultInjection
 from travel.models import TripRequest
@@ -320,9 +322,7 @@ async def _start(
     _be_quiet()
     await _make_room()
     async with AsyncExitStack() as stack:
-        namespaces = await _running_namespaces()
-        own = namespaces.shared(namespace) if namespace else namespaces.one()
-        client = await stack.enter_async_context(own)
+        client, server = await _borrow(stack, namespace)
         folder = stack.enter_context(tempfile.TemporaryDirectory(dir=scratch_folder()))
         database = open_database(f"sqlite:///{Path(folder, 'travel.sqlite')}")
         stack.callback(database.close)
@@ -346,7 +346,7 @@ async def _start(
         starter = TimeSkipper(client).client if virtual_clock else client
         system = System(
             starter,
-            namespaces.server,
+            server,
             database,
             known,
             triggers,
@@ -378,6 +378,24 @@ async def _make_room() -> None:
         if _closing:
             await asyncio.wait(_closing, timeout=CLOSING_SECONDS)
     check_room(len(_open))
+
+
+async def _borrow(stack: AsyncExitStack, name: str | None) -> tuple[Client, Server]:
+    """A client of a namespace, until the stack ends, and its server: a new one if it is dead."""
+    for last_try in (False, True):
+        namespaces = await _running_namespaces()
+        namespace = namespaces.shared(name) if name else namespaces.one()
+        try:
+            return await stack.enter_async_context(namespace), namespaces.server
+        except (InvalidInput, RPCError) as error:
+            if last_try or not _is_dead(error):
+                raise
+            await namespaces.server.stop()
+    raise AssertionError("the last try returns or raises")
+
+
+def _is_dead(error: InvalidInput | RPCError) -> bool:
+    return not isinstance(error, RPCError) or error.status == RPCStatusCode.UNAVAILABLE
 
 
 @cache

@@ -23,7 +23,7 @@ import tests.paths  # noqa: F401
 
 # isort: split
 import lab.breaking.scenarios
-from lab.breaking.scenarios import CancelAt, Scenario, Verdict, request_for, run_scenarios, script
+from lab.breaking.scenarios import CancelAt, Scenario, Verdict, fault_at, request_for, run_scenarios
 from lab.running.system import SwitchableFaults, System, start
 from lab.running.triggers import Triggers
 from temporalio import activity
@@ -337,7 +337,7 @@ async def planned(design: Any) -> AsyncIterator[tuple[System, Plans]]:
 def scenario_of(case: Case) -> Scenario:
     """The case in the words of the lab, but for its plan."""
     trouble = TROUBLES[case.trouble]
-    faults = [script(case.step, fault, *attempts) for fault, attempts in trouble.faults]
+    faults = [fault_at(case.step, fault, *attempts) for fault, attempts in trouble.faults]
     changes = REJECTED[case.step] if trouble.comes_to == "no" else {}
     if case.undo_trouble in UNDO_FAULTS:
         fault, attempts = UNDO_FAULTS[case.undo_trouble]

@@ -28,7 +28,7 @@ from tests.matrix import (
 from travel.workflows.book_in_parallel import BookInParallel
 from travel.workflows.book_trip import BookTrip
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.everything, pytest.mark.timeout(600)]
 
 ONE_AFTER_THE_OTHER = all_cases()
 AT_ONCE = random.Random(20250120).sample(all_cases(parallel=True), 250)

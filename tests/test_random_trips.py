@@ -32,7 +32,7 @@ from travel.workflows.book_trip import BookTrip
 TRIPS = int(os.environ.get("TEST_RANDOM_TRIPS", "1000"))
 AN_EXAMPLE = 100
 
-pytestmark = pytest.mark.timeout(600 + TRIPS)
+pytestmark = [pytest.mark.everything, pytest.mark.timeout(600 + TRIPS)]
 
 # --- what is drawn ---------------------------------------------------------------------
 

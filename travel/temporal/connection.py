@@ -23,6 +23,7 @@ from temporalio.envconfig import ClientConfig
 from temporalio.service import RPCError, RPCStatusCode
 
 from travel.errors import InvalidInput
+from travel.temporal.encryption import data_converter
 from travel.temporal.namespaces import PatientClient
 from travel.temporal.runtime import quiet_runtime
 from travel.temporal.search_attributes import TRIP_STATUS
@@ -68,7 +69,12 @@ async def connect(
     if own is None:
         own = address is not None and is_embedded(address)
     configured = {} if own else _configured_options(address)
-    options = {**configured, "runtime": quiet_runtime(), **client_options}
+    options = {
+        **configured,
+        "runtime": quiet_runtime(),
+        "data_converter": data_converter(),
+        **client_options,
+    }
     target = address or options.get("target_host") or DEFAULT_ADDRESS
     _check_address(target)
     _check_api_key(options.get("api_key"))

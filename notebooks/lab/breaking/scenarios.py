@@ -99,8 +99,8 @@ AT_ONCE = 64
 """Trips under way at a time: more would wait for the processor until their attempts time out."""
 
 
-def script(step: str, fault: Fault, *attempts: int) -> ScriptedFault:
-    """A line of a script; no attempts means every attempt."""
+def fault_at(step: str, fault: Fault, *attempts: int) -> ScriptedFault:
+    """A fault at these attempts of a step; no attempts means every attempt."""
     return ScriptedFault(step, fault, attempts)
 
 
@@ -108,8 +108,8 @@ def standard_scenarios() -> list[Scenario]:
     """The scenarios behind the scoreboard, each kind at every step where it can happen."""
     return [
         *_rejections(),
-        *(_at(step, "outage", script(step, Fault.OUTAGE)) for step in STEPS),
-        *(_at(step, "blip", script(step, Fault.BLIP, 1)) for step in STEPS),
+        *(_at(step, "outage", fault_at(step, Fault.OUTAGE)) for step in STEPS),
+        *(_at(step, "blip", fault_at(step, Fault.BLIP, 1)) for step in STEPS),
         *_lost_replies(),
         *_late_commits(),
         *(_cancel_during(step) for step in (*STEPS, "send_confirmation_email")),
@@ -118,7 +118,7 @@ def standard_scenarios() -> list[Scenario]:
         Scenario(
             "email down for ever",
             "email down",
-            faults=(script("send_confirmation_email", Fault.OUTAGE),),
+            faults=(fault_at("send_confirmation_email", Fault.OUTAGE),),
         ),
     ]
 
@@ -140,11 +140,11 @@ def _rejections() -> list[Scenario]:
 def _lost_replies() -> list[Scenario]:
     lost = Fault.LOST_ACKNOWLEDGEMENT
     once = [
-        Scenario(f"first reply of {step} lost", "lost reply", faults=(script(step, lost, 1),))
+        Scenario(f"first reply of {step} lost", "lost reply", faults=(fault_at(step, lost, 1),))
         for step in STEPS
     ]
     for_ever = [
-        Scenario(f"every reply of {step} lost", "lost reply", faults=(script(step, lost),))
+        Scenario(f"every reply of {step} lost", "lost reply", faults=(fault_at(step, lost),))
         for step in STEPS
     ]
     return once + for_ever
@@ -153,7 +153,7 @@ def _lost_replies() -> list[Scenario]:
 def _late_commits() -> list[Scenario]:
     """The first attempt times out and commits later, when the others have failed."""
     return [
-        _at(step, "late commit", script(step, Fault.LATE_COMMIT, 1), script(step, Fault.OUTAGE))
+        _at(step, "late commit", fault_at(step, Fault.LATE_COMMIT, 1), fault_at(step, Fault.OUTAGE))
         for step in STEPS
     ]
 
@@ -164,7 +164,7 @@ def _cancel_during(step: str) -> Scenario:
     return Scenario(
         f"cancel during {step}",
         "cancel",
-        faults=(script(step, Fault.NO_REPLY, 1),),
+        faults=(fault_at(step, Fault.NO_REPLY, 1),),
         cancels=(CancelAt(step),),
     )
 
@@ -177,7 +177,7 @@ def _cancels_while_undoing() -> list[Scenario]:
         Scenario(
             "a cancel, then another while undoing",
             kind,
-            faults=(script("book_car", Fault.NO_REPLY, 1),),
+            faults=(fault_at("book_car", Fault.NO_REPLY, 1),),
             cancels=(CancelAt("book_car"), CancelAt("cancel_hotel")),
         ),
     ]
@@ -196,11 +196,11 @@ def _undos_down() -> list[Scenario]:
             {"confirmation_code": TEST_DECLINE} if undo != "refund_payment" else {},
             (
                 *(
-                    (script("accept_payment", Fault.LOST_ACKNOWLEDGEMENT),)
+                    (fault_at("accept_payment", Fault.LOST_ACKNOWLEDGEMENT),)
                     if "refund" in undo
                     else ()
                 ),
-                script(undo, Fault.OUTAGE, *range(1, 13)),
+                fault_at(undo, Fault.OUTAGE, *range(1, 13)),
             ),
         )
         for undo in UNDO_OF.values()

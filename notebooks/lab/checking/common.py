@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from lab.breaking.scenarios import CancelAt, Scenario, script
+from lab.breaking.scenarios import CancelAt, Scenario, fault_at
 from lab.checking.judging import Judge, booked, others_first, released
 from lab.checking.trials import Trial
 from travel.faults import Fault, ScriptedFault
@@ -39,23 +39,23 @@ def rejection(step: str, *judges: Judge) -> Trial:
 
 def outage(step: str) -> Trial:
     """The provider of ``step`` is down and stays down."""
-    return _failing(f"{step}: provider down", script(step, Fault.OUTAGE))
+    return _failing(f"{step}: provider down", fault_at(step, Fault.OUTAGE))
 
 
 def lost_reply(step: str) -> Trial:
     """``step`` is done, and every reply is lost."""
-    return _failing(f"{step}: replies lost", script(step, Fault.LOST_ACKNOWLEDGEMENT))
+    return _failing(f"{step}: replies lost", fault_at(step, Fault.LOST_ACKNOWLEDGEMENT))
 
 
 def blip(step: str, *judges: Judge) -> Trial:
     """One attempt of ``step`` fails."""
-    scenario = Scenario(f"{step}: one blip", "blip", faults=(script(step, Fault.BLIP, 1),))
+    scenario = Scenario(f"{step}: one blip", "blip", faults=(fault_at(step, Fault.BLIP, 1),))
     return Trial(scenario, STANDS, (*judges, booked))
 
 
 def first_reply_lost(step: str) -> Trial:
     """``step`` is done, its first reply is lost; the second attempt tells."""
-    faults = (script(step, Fault.LOST_ACKNOWLEDGEMENT, 1),)
+    faults = (fault_at(step, Fault.LOST_ACKNOWLEDGEMENT, 1),)
     return Trial(Scenario(f"{step}: first reply lost", "lost", faults=faults), STANDS, (booked,))
 
 
@@ -95,13 +95,13 @@ def cancel_during_email() -> Trial:
 
 def email_down() -> Trial:
     """The email company is down."""
-    faults = (script("send_confirmation_email", Fault.OUTAGE),)
+    faults = (fault_at("send_confirmation_email", Fault.OUTAGE),)
     return Trial(Scenario("email down", "email", faults=faults), STANDS, (booked,))
 
 
 def undo_down(undo: str, attempts: int = 5) -> Trial:
     """``undo`` fails a few times: its provider is down for a while."""
-    faults = (script(undo, Fault.OUTAGE, *range(1, attempts + 1)),)
+    faults = (fault_at(undo, Fault.OUTAGE, *range(1, attempts + 1)),)
     changes = {"confirmation_code": TEST_DECLINE}
     scenario = Scenario(f"{undo}: down for a while", "undo down", changes, faults)
     return Trial(scenario, NOTHING_HELD, (released,))

@@ -44,6 +44,10 @@ MISTAKES = {
         "Each step builds on those before it. Which step can be taken back without pulling the "
         "ground from under another?",
     ),
+    "not the task": Mistake(
+        "Another trip than the one asked for",
+        "Read the task again: which step was to come first, and which after it?",
+    ),
     "everything": Mistake(
         "Missing state tracking: compensating everything",
         "How does your code know, when the error arrives, which steps had been started?",

@@ -25,6 +25,7 @@ from travel.errors import TravelError, Unavailable
 from travel.faults import Fault
 from travel.models import TripRequest
 from travel.store import booking_requests
+from travel.store.address import sqlite_url
 from travel.store.database import Database, open_database
 from travel.store.inventory import store_seed_data
 from travel.store.seed_data import load_seed_data
@@ -76,7 +77,7 @@ async def run_script(script: Script, trials: Sequence[Trial]) -> list[Found]:
 
 def _run_all(script: Script, trials: Sequence[Trial]) -> list[Found]:
     with tempfile.TemporaryDirectory(prefix="travel-") as folder:
-        database = open_database(f"sqlite:///{Path(folder, 'travel.sqlite')}")
+        database = open_database(sqlite_url(Path(folder, "travel.sqlite")))
         store_seed_data(database, load_seed_data())
         try:
             found = [

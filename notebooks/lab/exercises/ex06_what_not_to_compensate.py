@@ -1,6 +1,6 @@
 """Notebook 06: the pivot, and a customer who cancels."""
 
-from lab.breaking.scenarios import CancelAt, Scenario, script
+from lab.breaking.scenarios import CancelAt, Scenario, fault_at
 from lab.checking.common import (
     cancel_during,
     cancel_during_undo,
@@ -100,7 +100,7 @@ CANCEL_SOLUTION = (
 _NO_ANSWER = Scenario(
     "cancel while the car does not answer",
     "cancel",
-    faults=(script("book_car", Fault.OUTAGE),),
+    faults=(fault_at("book_car", Fault.OUTAGE),),
     cancels=(CancelAt("book_car", attempt=2),),
 )
 _THINKING = Scenario("cancel in the hour to think", "cancel")

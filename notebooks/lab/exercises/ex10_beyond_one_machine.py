@@ -15,6 +15,7 @@ from lab.checking.trials import Problem
 from travel.activities import Activities
 from travel.models import PaymentRequest
 from travel.store import booking_requests
+from travel.store.address import sqlite_url
 from travel.store.database import Database, open_database
 from travel.store.holdings import read_trips
 from travel.store.inventory import store_seed_data
@@ -67,7 +68,7 @@ async def judge(answer: Any) -> list[Line]:
 
 def _judge(answer: Any) -> list[Line]:
     with tempfile.TemporaryDirectory(prefix="travel-") as folder:
-        database = open_database(f"sqlite:///{Path(folder, 'travel.sqlite')}")
+        database = open_database(sqlite_url(Path(folder, "travel.sqlite")))
         try:
             store_seed_data(database, load_seed_data())
             codes = [_make(database, place, case) for place, case in enumerate(CASES, 1)]

@@ -28,6 +28,7 @@ from lab.checking.trials import Found, Problem, Trial, run_trials
 from lab.exercises import insurance
 from travel.models import Cancellation, TripRequest
 from travel.providers.payments import TEST_DECLINE
+from travel.store.address import sqlite_url
 from travel.store.database import Database, open_database
 from travel.store.inventory import store_seed_data
 from travel.store.seed_data import load_seed_data
@@ -145,7 +146,7 @@ my_tests = [
     Scenario("all is well", "mine"),
     Scenario("card declined", "mine", {"confirmation_code": TEST_DECLINE}),
     *(
-        Scenario(f"{step}: replies lost", "mine", faults=(script(step, lost),))
+        Scenario(f"{step}: replies lost", "mine", faults=(fault_at(step, lost),))
         for step in (*STEPS, "insure_trip")
     ),
     Scenario(
@@ -219,7 +220,7 @@ def _play(desk_type: Any, calls: str, should: str, left: int) -> Line:
 
 
 def _database(folder: str) -> Database:
-    database = open_database(f"sqlite:///{Path(folder, 'travel.sqlite')}")
+    database = open_database(sqlite_url(Path(folder, "travel.sqlite")))
     store_seed_data(database, load_seed_data())
     insurance.open_book(database)
     return database
@@ -422,7 +423,7 @@ defend_it = MutantExercise(
         "Each mutant is harmless until a certain fault comes. Read what was changed: which fault?",
         "Look at the standard scenarios in notebooks/lab/breaking/scenarios.py; the scoreboard of "
         "every notebook ran them.",
-        'Scenario("...", "mine", faults=(script("insure_trip", Fault....),))',
+        'Scenario("...", "mine", faults=(fault_at("insure_trip", Fault....),))',
     ),
     solution_code=TESTS_SOLUTION,
     why="A dropped or late undo shows when the step is done and its reply lost, the order when a "

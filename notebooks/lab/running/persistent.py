@@ -14,6 +14,7 @@ from lab.running.system import SwitchableFaults, System, Trip, _close_with
 from lab.running.triggers import Triggers
 from travel.faults.injection import FaultInjection
 from travel.models import TripRequest
+from travel.store.address import sqlite_url
 from travel.store.database import open_database
 from travel.store.inventory import store_seed_data
 from travel.store.seed_data import load_seed_data
@@ -71,7 +72,7 @@ async def start_persistent() -> PersistentSystem:
 async def _start_persistent() -> PersistentSystem:
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=scratch_folder())))
-        database = open_database(f"sqlite:///{folder / 'travel.sqlite'}")
+        database = open_database(sqlite_url(folder / "travel.sqlite"))
         stack.callback(database.close)
         store_seed_data(database, load_seed_data())
         filename = str(folder / "temporal.sqlite")

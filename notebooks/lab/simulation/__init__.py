@@ -1,0 +1,85 @@
+"""Deterministic simulation of Temporal Workflows: no server, no threads, no waiting.
+
+    code = Code([MyWorkflow], [my_activity])
+    simulation = Simulation(code, Schedule(Fault("my_activity", "lost reply"), Cancel(at=7)))
+    handle = simulation.start(MyWorkflow, argument)
+    simulation.run()
+    handle.status, handle.error, handle.history()
+
+It stands on ``temporalio`` and the standard library alone: take the folder along.
+"""
+
+from .choices import (
+    FAULTS,
+    Arrival,
+    Cancel,
+    Choices,
+    Crash,
+    Decision,
+    Do,
+    Drawn,
+    Evict,
+    Fate,
+    Fault,
+    First,
+    Fixed,
+    Hold,
+    Odds,
+    Schedule,
+    Signal,
+    Site,
+    Terminate,
+    Update,
+)
+from .code import Code
+from .errors import NeverYields, NotDeterministic, NotSimulated, SimulationError, StillRunning
+from .remembered import Remembered
+from .shrink import shrink
+from .simulation import Handle, Simulation, UpdateHandle
+from .trial import Outcome, Trial, cancels_at, every, faults_at
+from .world import Nothing, Objects, Several, Sqlite, SqliteRows, World
+
+__all__ = [
+    "FAULTS",
+    "Arrival",
+    "Cancel",
+    "Choices",
+    "Code",
+    "Crash",
+    "Decision",
+    "Do",
+    "Drawn",
+    "Evict",
+    "Fate",
+    "Fault",
+    "First",
+    "Fixed",
+    "Handle",
+    "Hold",
+    "NeverYields",
+    "NotDeterministic",
+    "NotSimulated",
+    "Nothing",
+    "Objects",
+    "Odds",
+    "Outcome",
+    "Remembered",
+    "Schedule",
+    "Several",
+    "Signal",
+    "Simulation",
+    "SimulationError",
+    "Site",
+    "Sqlite",
+    "SqliteRows",
+    "StillRunning",
+    "Terminate",
+    "Trial",
+    "Update",
+    "UpdateHandle",
+    "World",
+    "cancels_at",
+    "every",
+    "faults_at",
+    "shrink",
+]

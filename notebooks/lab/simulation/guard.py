@@ -1,0 +1,99 @@
+"""A watch over the code of others: what never gives control back is stopped.
+
+The SDK's Worker stops waiting for an activation after two seconds. Here nothing else
+would run, so a watchdog thread raises an exception in the thread that simulates. It
+counts the processor time of this process, not the clock on the wall: a machine that is
+busy with something else is no reason to stop anybody.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from .errors import NeverYields
+
+R = TypeVar("R")
+
+LIMIT_SECONDS = 5.0
+"""Of processor time for one activation, or for one Activity without an ``await``."""
+
+_STANDSTILL_SECONDS = 60.0
+"""On the wall, for code that waits instead of working."""
+
+_PERIOD_SECONDS = 0.25
+_IDLE_SECONDS = 20.0
+
+
+class _Stopped(KeyboardInterrupt):
+    """Raised in the middle of somebody's code; asyncio lets this kind pass."""
+
+
+class _Watchdog:
+    """One thread for the whole process, there only while something is being watched."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._watched: dict[int, tuple[float, float, float]] = {}
+        self._stopped: set[int] = set()
+        self._thread: threading.Thread | None = None
+        self._wanted = 0.0
+
+    def start(self, thread: int, limit: float) -> None:
+        self._wanted = time.monotonic()
+        self._watched[thread] = (time.process_time(), self._wanted, limit)
+        if self._thread is None:
+            with self._lock:
+                if self._thread is None:
+                    self._thread = threading.Thread(
+                        target=self._watch, name="simulation watchdog", daemon=True
+                    )
+                    self._thread.start()
+
+    def stop(self, thread: int) -> None:
+        with self._lock:
+            self._watched.pop(thread, None)
+            if thread in self._stopped:
+                self._stopped.discard(thread)
+                _raise_in(thread, None)  # one that has not arrived yet
+
+    def _watch(self) -> None:
+        while True:
+            time.sleep(_PERIOD_SECONDS)
+            with self._lock:
+                for thread, (worked, begun, limit) in self._watched.items():
+                    busy = time.process_time() - worked > limit
+                    if busy or time.monotonic() - begun > _STANDSTILL_SECONDS:
+                        # Again and again, because it may be caught.
+                        self._stopped.add(thread)
+                        _raise_in(thread, _Stopped)
+                if not self._watched and time.monotonic() - self._wanted > _IDLE_SECONDS:
+                    self._thread = None
+                    return
+
+
+_watchdog = _Watchdog()
+
+
+def guarded(call: Callable[[], R], what: str, limit: float = LIMIT_SECONDS) -> R:
+    """Run ``call``; raise ``NeverYields`` if it runs for ``limit`` seconds of processor time."""
+    thread = threading.get_ident()
+    _watchdog.start(thread, limit)
+    try:
+        try:
+            return call()
+        finally:
+            _watchdog.stop(thread)
+    except _Stopped:
+        raise NeverYields(
+            f"{what} ran for {limit:g} seconds without giving control back: "
+            "an endless loop, perhaps one that only awaits asyncio.sleep(0)."
+        ) from None
+
+
+def _raise_in(thread: int, error: type[BaseException] | None) -> None:
+    given = ctypes.py_object(error) if error else None
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), given)

@@ -1,0 +1,74 @@
+"""A payload converter that converts the same value, or the same bytes, only once.
+
+The same few messages go through thousands of simulated runs, and converting them to
+JSON and back is most of what a run costs. What was converted is kept pickled, so nobody
+is ever given an object that somebody else may change. What cannot be pickled is
+converted every time.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Sequence
+from typing import Any
+
+from temporalio.api.common.v1 import Payload
+from temporalio.converter import PayloadConverter
+
+_ENOUGH = 20_000
+"""Entries after which a cache starts anew."""
+
+_NO_PICKLE = (pickle.PicklingError, TypeError, AttributeError, RecursionError)
+
+
+class QuickConverter(PayloadConverter):
+    """``slow`` with a memory."""
+
+    def __init__(self, slow: PayloadConverter) -> None:
+        self._slow = slow
+        self._payloads: dict[bytes, Payload] = {}
+        self._values: dict[tuple[bytes, bytes, int], tuple[Any, bytes]] = {}
+
+    def to_payloads(self, values: Sequence[Any]) -> list[Payload]:
+        return [self._to_payload(value) for value in values]
+
+    def from_payloads(
+        self, payloads: Sequence[Payload], type_hints: list[type] | None = None
+    ) -> list[Any]:
+        if type_hints is None:
+            return [self._from_payload(payload, None) for payload in payloads]
+        if len(type_hints) != len(payloads):
+            return self._slow.from_payloads(payloads, type_hints)
+        pairs = zip(payloads, type_hints, strict=True)
+        return [self._from_payload(payload, hint) for payload, hint in pairs]
+
+    def _to_payload(self, value: Any) -> Payload:
+        try:
+            key = pickle.dumps(value)
+        except _NO_PICKLE:
+            return self._slow.to_payloads([value])[0]
+        found = self._payloads.get(key)
+        if found is None:
+            (found,) = self._slow.to_payloads([value])
+            if len(self._payloads) >= _ENOUGH:
+                self._payloads.clear()
+            self._payloads[key] = found
+        return found
+
+    def _from_payload(self, payload: Payload, hint: Any) -> Any:
+        # By the hint's identity: the entry keeps it alive, so no other can have its id.
+        key = (payload.data, payload.metadata.get("encoding", b""), id(hint))
+        found = self._values.get(key)
+        if found is not None:
+            return pickle.loads(found[1])
+        hints = None if hint is None else [hint]
+        (value,) = self._slow.from_payloads([payload], hints)
+        try:
+            kept = pickle.dumps(value)
+            pickle.loads(kept)
+        except (*_NO_PICKLE, ImportError, EOFError, pickle.UnpicklingError):
+            return value
+        if len(self._values) >= _ENOUGH:
+            self._values.clear()
+        self._values[key] = (hint, kept)
+        return value

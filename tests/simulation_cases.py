@@ -7,6 +7,7 @@ server. It ends with what is compared; most just return the handle.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -484,10 +485,8 @@ async def timer(stage: Stage) -> Any:
 class WaitsInVain:
     @workflow.run
     async def run(self) -> str:
-        try:
+        with contextlib.suppress(asyncio.TimeoutError):
             await workflow.wait_condition(lambda: False, timeout=timedelta(hours=1))
-        except asyncio.TimeoutError:
-            pass
         task = asyncio.create_task(asyncio.sleep(10_000))
         await workflow.sleep(60)
         task.cancel()
@@ -522,10 +521,8 @@ async def cancel_request(stage: Stage) -> Any:
 class Swallows:
     @workflow.run
     async def run(self) -> str:
-        try:
+        with contextlib.suppress(asyncio.CancelledError):
             await workflow.sleep(timedelta(days=1))
-        except asyncio.CancelledError:
-            pass
         return f"swallowed {workflow.cancellation_reason()!r}"
 
 
@@ -1174,6 +1171,25 @@ _local_case("local activity retried", "fails", 2, initial_interval=0.01)
 _local_case("local activity fails", "fails", 9, maximum_attempts=2, initial_interval=0.01)
 _local_case("local activity not retried", "fails", 9, "Flaky", True)
 _local_case("local activity backs off", "fails", 1, initial_interval=100.0, threshold=1)
+
+
+@activity.defn
+async def takes_long() -> str:
+    await asyncio.sleep(2.4)
+    return "at last"
+
+
+ACTIVITIES.append(takes_long)
+
+
+@case()
+async def local_activity_outlasts_its_task(stage: Stage) -> Any:
+    return await stage.start(
+        CallsLocally,
+        args=["takes_long", [], {}],
+        real=True,
+        task_timeout=timedelta(seconds=2),
+    )
 
 
 @defined

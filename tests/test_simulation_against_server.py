@@ -14,7 +14,15 @@ from typing import Any
 import pytest
 import simulation_cases as cases
 import simulation_stages as stages
-from lab.simulation import NotDeterministic, Simulation, activities, attempts, commands, server
+from lab.simulation import (
+    NotDeterministic,
+    Simulation,
+    activities,
+    attempts,
+    closing,
+    commands,
+    server,
+)
 from lab.simulation import replay as replaying
 from lab.simulation import run as runs
 from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
@@ -112,7 +120,7 @@ def wrapped(patch: pytest.MonkeyPatch, owner: Any, name: str, change: Callable[.
 
 @breaks
 def a_timer_fires_early(patch: pytest.MonkeyPatch) -> None:
-    wrapped(patch, commands, "_nanoseconds", lambda real, duration: real(duration) // 2)
+    wrapped(patch, commands, "nanoseconds", lambda real, duration: real(duration) // 2)
 
 
 @breaks
@@ -170,7 +178,7 @@ def the_maximum_interval_is_ignored(patch: pytest.MonkeyPatch) -> None:
 
 @breaks
 def non_retryable_errors_are_retried(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(activities, "_retryable", lambda failure, policy: True)
+    patch.setattr(activities, "retryable", lambda failure, policy: True)
 
 
 @breaks
@@ -178,7 +186,7 @@ def timeouts_are_not_retried(patch: pytest.MonkeyPatch) -> None:
     def refuse(real: Any, failure: Any, policy: Any) -> Any:
         return not failure.HasField("timeout_failure_info") and real(failure, policy)
 
-    wrapped(patch, activities, "_retryable", refuse)
+    wrapped(patch, activities, "retryable", refuse)
 
 
 @breaks
@@ -235,7 +243,7 @@ def events_have_wrong_numbers(patch: pytest.MonkeyPatch) -> None:
 
 @breaks
 def an_event_is_missing(patch: pytest.MonkeyPatch) -> None:
-    patch.setitem(commands._SEND, "patch", lambda *_: None)
+    patch.setitem(commands.SEND, "patch", lambda *_: None)
 
 
 @breaks
@@ -253,7 +261,7 @@ def validators_are_not_asked(patch: pytest.MonkeyPatch) -> None:
 
 @breaks
 def children_outlive_their_parent(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(commands, "_part_with", lambda *_: None)
+    patch.setattr(closing, "_part_with", lambda *_: None)
 
 
 @breaks
@@ -261,7 +269,7 @@ def the_memo_does_not_continue(patch: pytest.MonkeyPatch) -> None:
     def forget(real: Any, *args: Any, **changes: Any) -> Any:
         return real(*args, **(changes | {"memo": {}}))
 
-    wrapped(patch, commands, "_begin_again", forget)
+    wrapped(patch, closing, "_begin_again", forget)
 
 
 @breaks
@@ -271,7 +279,7 @@ def a_failed_task_is_not_tried_again(patch: pytest.MonkeyPatch) -> None:
 
 @breaks
 def a_workflow_that_fails_starts_no_more(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(commands, "_workflow_retry", lambda *_: (1, None))
+    patch.setattr(closing, "_workflow_retry", lambda *_: (1, None))
 
 
 @breaks

@@ -316,7 +316,7 @@ _activity_case(
     "no time for another attempt", "fails", 9, retry=SLOWLY, schedule_to_close_timeout=450
 )
 _activity_case("start to close", "hangs", start_to_close_timeout=0.4, retry={"maximum_attempts": 1})
-_activity_case("start to close, then well", "hangs", 1, start_to_close_timeout=0.4, retry=SLOWLY)
+_activity_case("start to close, then well", "hangs", 1, start_to_close_timeout=3, retry=SLOWLY)
 _activity_case(
     "start to close, no time for another",
     "hangs",
@@ -337,7 +337,7 @@ _activity_case(
     "schedule to close in a later attempt",
     "hangs_after_failing",
     start_to_close_timeout=0,
-    schedule_to_close_timeout=0.8,
+    schedule_to_close_timeout=3,
     retry={"initial_interval": 0.1},
 )
 _activity_case("schedule to close before start to close", "hangs", schedule_to_close_timeout=0.4)
@@ -362,9 +362,9 @@ _activity_case(
     task_queue=UNPOLLED,
     retry={"maximum_attempts": 1},
 )
-_activity_case("heartbeat", "beats_once", heartbeat_timeout=0.4, retry=SLOWLY)
+_activity_case("heartbeat", "beats_once", heartbeat_timeout=3, retry=SLOWLY)
 _activity_case(
-    "heartbeat, once", "beats_once", heartbeat_timeout=0.4, retry={"maximum_attempts": 1}
+    "heartbeat, once", "beats_once", heartbeat_timeout=3, retry={"maximum_attempts": 1}
 )
 
 
@@ -1119,13 +1119,13 @@ async def failed_task(stage: Stage) -> Any:
 
 @case()
 async def task_that_fails_three_times(stage: Stage) -> Any:
-    return await stage.start(FailsItsTask, 3, real=True, task_timeout=timedelta(seconds=1))
+    return await stage.start(FailsItsTask, 3, real=True, task_timeout=timedelta(seconds=3))
 
 
 @case()
 async def first_task_fails(stage: Stage) -> Any:
     return await stage.start(
-        FailsItsTask, args=[3, False], real=True, task_timeout=timedelta(seconds=1)
+        FailsItsTask, args=[3, False], real=True, task_timeout=timedelta(seconds=3)
     )
 
 
@@ -1175,7 +1175,7 @@ _local_case("local activity backs off", "fails", 1, initial_interval=100.0, thre
 
 @activity.defn
 async def takes_long() -> str:
-    await asyncio.sleep(2.4)
+    await asyncio.sleep(8.5)
     return "at last"
 
 
@@ -1184,12 +1184,7 @@ ACTIVITIES.append(takes_long)
 
 @case()
 async def local_activity_outlasts_its_task(stage: Stage) -> Any:
-    return await stage.start(
-        CallsLocally,
-        args=["takes_long", [], {}],
-        real=True,
-        task_timeout=timedelta(seconds=2),
-    )
+    return await stage.start(CallsLocally, args=["takes_long", [], {}], real=True)
 
 
 @defined

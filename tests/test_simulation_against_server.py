@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -37,17 +37,22 @@ by_name = pytest.mark.parametrize("case", cases.CASES, ids=lambda case: case.nam
 @pytest.fixture(scope="module")
 def played(temporal_address: str) -> dict[str, stages.Result]:
     """What the server made of every case: played once, many at a time."""
+    found = perform(temporal_address, cases.CASES)
+    return {case.name: result for case, result in zip(cases.CASES, found, strict=True)}
 
-    async def play() -> dict[str, stages.Result]:
+
+def perform(address: str, wanted: Sequence[cases.Case]) -> list[stages.Result]:
+    """Play cases on the server."""
+
+    async def play() -> list[stages.Result]:
         slots = asyncio.Semaphore(AT_ONCE)
-        async with stages.real_stage(temporal_address) as stage:
+        async with stages.real_stage(address) as stage:
 
             async def one(case: cases.Case) -> stages.Result:
                 async with slots:
                     return await stages.perform(case, stage)
 
-            found = await asyncio.gather(*map(one, cases.CASES))
-        return {case.name: result for case, result in zip(cases.CASES, found, strict=True)}
+            return await asyncio.gather(*map(one, wanted))
 
     logging.disable(logging.ERROR)
     try:
@@ -61,8 +66,14 @@ def simulated(case: cases.Case, code: Any = CODE, choices: Any = None) -> stages
 
 
 @by_name
-def test_the_same_as_on_the_server(case: cases.Case, played: dict[str, stages.Result]) -> None:
-    assert simulated(case).differs(played[case.name], case) == []
+def test_the_same_as_on_the_server(
+    case: cases.Case, played: dict[str, stages.Result], temporal_address: str
+) -> None:
+    """A server on a busy machine may take a turn of its own; it gets a second chance alone."""
+    result = simulated(case)
+    if result.differs(played[case.name], case):
+        (played[case.name],) = perform(temporal_address, [case])
+    assert result.differs(played[case.name], case) == []
 
 
 @by_name

@@ -39,11 +39,12 @@ from travel.activities import Activities
 from travel.booking import book_trips
 from travel.models import Cancellation, ConfirmationEmail, PaymentRequest, TripRequest
 from travel.store import booking_requests
+from travel.store.address import sqlite_url
 from travel.store.database import Database, open_database
 from travel.store.inventory import store_seed_data
 from travel.store.seed_data import SeedData, load_seed_data
 from travel.temporal.connection import connect
-from travel.temporal.server import _find_executable, embedded_server
+from travel.temporal.server import find_executable, embedded_server
 from travel.trips import forty_four_trips
 from travel.worker import quiet_expected_failures, running_worker
 
@@ -97,7 +98,7 @@ async def server_and_database(
     seed: SeedData | None = None,
 ) -> AsyncIterator[tuple[Client, Database]]:
     with tempfile.TemporaryDirectory(prefix="travel-") as folder:
-        database = open_database(f"sqlite:///{folder}/travel.sqlite")
+        database = open_database(sqlite_url(f"{folder}/travel.sqlite"))
         try:
             store_seed_data(database, seed or load_seed_data())
             async with embedded_server(ui=False) as server:
@@ -149,7 +150,7 @@ async def _nothings(client: Client, number: int) -> None:
 
 async def the_first_trip(effort: Effort) -> list[Ratio]:
     """Imports, server, database, seed data, Worker, trip, and the end of it all."""
-    server = _find_executable()
+    server = find_executable()
     assert server is not None
     trip = ["-m", "travel.client", "--trips", "1"]
     hello = [str(ROOT / "tests" / "hello_world.py"), server]
@@ -262,7 +263,7 @@ async def two_workers(effort: Effort) -> list[Ratio]:
 async def the_database(effort: Effort) -> list[Ratio]:
     """A trip's ten calls, booked and undone, one after the other and without Temporal."""
     with tempfile.TemporaryDirectory(prefix="travel-") as folder:
-        sqlite = _milliseconds(f"sqlite:///{folder}/travel.sqlite", effort)
+        sqlite = _milliseconds(sqlite_url(f"{folder}/travel.sqlite"), effort)
     found = [Ratio("SQLite, ms a trip booked and undone", sqlite, "ten calls, no Temporal")]
     with _postgres() as url:
         if url:

@@ -1,4 +1,4 @@
-"""Plumbing that many tests share: a database of each kind."""
+"""Plumbing that many tests share: what ``pytest --all`` adds, a database of each kind."""
 
 import asyncio
 import os
@@ -8,9 +8,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+
+try:
+    from hypothesis import settings
+except ModuleNotFoundError:
+    needed = "python -m pip install -r tests/requirements.txt"
+    pytest.exit(f"The tests need more than the course does: {needed}", returncode=4)
 from lab.running import postgres
 
+from travel.store import address
 from travel.store.database import Database, open_database
 from travel.store.inventory import store_seed_data
 from travel.store.seed_data import load_seed_data
@@ -37,10 +43,30 @@ LONGEST_FIRST = (
 )
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the files that take longest first; pytest-xdist hands them out in this order."""
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """``--all``: with the tests that are marked ``everything``."""
+    parser.addoption(
+        "--all", action="store_true", help="run everything, also what takes long; CI does"
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what only ``--all`` runs, and put the files that take longest first."""
+    wanted = [item for item in items if _is_wanted(config, item)]
+    if len(wanted) < len(items):
+        config.hook.pytest_deselected(items=[item for item in items if item not in wanted])
+        items[:] = wanted
+    # pytest-xdist hands them out in this order.
     places = {name: place for place, name in enumerate(LONGEST_FIRST)}
     items.sort(key=lambda item: places.get(item.path.stem, len(places)))
+
+
+def _is_wanted(config: pytest.Config, item: pytest.Item) -> bool:
+    """Whether a test is to run: not marked, or ``--all``, or its file was asked for by name."""
+    if item.get_closest_marker("everything") is None or config.getoption("--all"):
+        return True
+    asked_for = [Path(argument.split("::")[0]) for argument in config.args]
+    return any((config.invocation_params.dir / path) == item.path for path in asked_for)
 
 
 @pytest.fixture(scope="session")
@@ -72,7 +98,7 @@ def postgres_url(postgres_server: str) -> Iterator[str]:
 @pytest.fixture
 def sqlite_url(tmp_path: Path) -> str:
     """URL of an SQLite file made for this test, without tables."""
-    return f"sqlite:///{tmp_path / 'travel.sqlite'}"
+    return address.sqlite_url(tmp_path / "travel.sqlite")
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

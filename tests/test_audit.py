@@ -11,9 +11,12 @@ import pytest
 from samples import FLIGHT_CENTS, HOTEL_CENTS, PRICE_CENTS, a_trip
 from sqlalchemy import Connection, text
 
+import travel.audit
+import travel.store.address
 from travel.audit import Finding, Report, audit, render
 from travel.models import PaymentRequest, TripRequest, idempotency_key
 from travel.providers import cars, flights, hotels, payments
+from travel.store.address import sqlite_url
 from travel.store.booking_requests import record_outcome, store
 from travel.store.database import Database
 from travel.store.inventory import store_seed_data
@@ -397,14 +400,16 @@ def test_the_exit_code_is_the_verdict(
 
 @pytest.mark.timeout(60)
 def test_a_database_in_no_folder_cannot_be_audited(tmp_path: Path) -> None:
-    assert_cannot_tell(run_audit(f"sqlite:///{tmp_path}/none/travel.sqlite"), "none/travel.sqlite")
+    assert_cannot_tell(
+        run_audit(sqlite_url(tmp_path / "none" / "travel.sqlite")), "none/travel.sqlite"
+    )
 
 
 @pytest.mark.timeout(60)
 def test_a_file_that_is_no_database_cannot_be_audited(tmp_path: Path) -> None:
     file = tmp_path / "travel.sqlite"
     file.write_text("not a database " * 100)
-    assert_cannot_tell(run_audit(f"sqlite:///{file}"), "not a database", "expected")
+    assert_cannot_tell(run_audit(sqlite_url(file)), "not a database", "expected")
 
 
 @pytest.mark.timeout(60)
@@ -434,13 +439,9 @@ def test_bad_usage() -> None:
 def test_a_missing_default_database_is_not_called_clean(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    import travel.audit
-    import travel.store.database
-
     missing = tmp_path / ".travel.sqlite"
     monkeypatch.delenv("TRAVEL_DATABASE_URL", raising=False)
-    monkeypatch.setattr(travel.audit, "DEFAULT_FILE", missing)
-    monkeypatch.setattr(travel.store.database, "DEFAULT_FILE", missing)
+    monkeypatch.setattr(travel.store.address, "DEFAULT_FILE", missing)
     assert travel.audit.main([]) == 2
-    assert "no database" in capsys.readouterr().err
+    assert f"There is nothing at {missing}" in capsys.readouterr().err
     assert not missing.exists()

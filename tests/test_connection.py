@@ -3,7 +3,8 @@
 import asyncio
 import os
 import socket
-import time
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,21 +13,30 @@ import pytest
 from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.operatorservice.v1 import RemoveSearchAttributesRequest
 from temporalio.client import Client
+from temporalio.common import SearchAttributePair, TypedSearchAttributes
 from temporalio.service import RPCError, RPCStatusCode
 
 import travel.temporal.server
 from travel.errors import InvalidInput
+from travel.temporal import namespaces
 from travel.temporal.connection import (
     connect,
     external_server_configured,
     register_search_attribute,
     task_queue,
 )
+from travel.temporal.namespaces import (
+    CALLS,
+    PatientClient,
+    is_served,
+    make_namespace,
+    patiently,
+)
 from travel.temporal.runtime import quiet_runtime
 from travel.temporal.search_attributes import TRIP_STATUS
 from travel.temporal.server import embedded_server
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = pytest.mark.timeout(300)
 
 SECRET = "tmprl_very-secret"
 
@@ -42,11 +52,9 @@ def clean_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
 
 
 def refusal(address: str | None = None, **options: Any) -> str:
-    """The sentence with which ``connect`` refuses, within 6 seconds and without the key."""
-    started = time.monotonic()
+    """The sentence with which ``connect`` refuses, without the key."""
     with pytest.raises(InvalidInput) as caught:
         asyncio.run(connect(address, **options))
-    assert time.monotonic() - started < 6
     assert SECRET not in str(caught.value)
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 400
@@ -104,10 +112,9 @@ def test_server_that_is_just_starting(monkeypatch: pytest.MonkeyPatch) -> None:
             raise RuntimeError('Status { code: Unavailable, message: "not healthy yet" }')
         return await real_connect(*arguments, **options)
 
-    monkeypatch.setattr(Client, "connect", first_unavailable)
-
     async def check() -> None:
         async with embedded_server(ui=False) as server:
+            monkeypatch.setattr(Client, "connect", first_unavailable)
             await connect(server.address)
         assert len(calls) == 2
 
@@ -372,3 +379,152 @@ def test_search_attribute_that_the_server_refuses(monkeypatch: pytest.MonkeyPatc
             assert not await register_search_attribute(client)
 
     asyncio.run(check())
+
+
+# --- a server of our own --------------------------------------------------------------------
+
+MEANT_FOR_A_CLOUD = {
+    "TEMPORAL_ADDRESS": "cloud.invalid:7233",
+    "TEMPORAL_NAMESPACE": "travel.a1b2c",
+    "TEMPORAL_API_KEY": SECRET,
+    "TEMPORAL_TLS": "true",
+    "TEMPORAL_TLS_CLIENT_CERT_PATH": "/no/such.pem",
+    "TEMPORAL_TLS_CLIENT_KEY_PATH": "/no/such.key",
+    "TEMPORAL_TLS_SERVER_NAME": "cloud.invalid",
+    "TEMPORAL_PROFILE": "nobody",
+    "TEMPORAL_CONFIG_FILE": "/no/such.toml",
+    "TEMPORAL_GRPC_META_AUTHORIZATION": SECRET,
+    "TEMPORAL_CODEC_ENDPOINT": "http://127.0.0.1:1",
+    "HTTPS_PROXY": "http://127.0.0.1:1",
+    "https_proxy": "http://127.0.0.1:1",
+    "HTTP_PROXY": "http://127.0.0.1:1",
+    "ALL_PROXY": "socks5://127.0.0.1:1",
+    "grpc_proxy": "http://127.0.0.1:1",
+    "no_proxy": "",
+}
+
+PROFILE = """
+[profile.default]
+address = "cloud.invalid:7233"
+namespace = "travel.a1b2c"
+api_key = "tmprl_very-secret"
+[profile.default.tls]
+server_name = "cloud.invalid"
+"""
+
+CONNECT_FROM_A_CHILD = """
+import asyncio, sys
+from travel.temporal.connection import connect
+client = asyncio.run(connect(sys.argv[1], own=True))
+print(client.namespace)
+"""
+
+
+@pytest.fixture
+def shell_set_up_for_a_cloud(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All that a shell may hold for Temporal Cloud, at once, and a profile in the home folder."""
+    for name, value in MEANT_FOR_A_CLOUD.items():
+        monkeypatch.setenv(name, value)
+    for folder in ("temporalio", ".config/temporalio"):
+        file = tmp_path / folder / "temporal.toml"
+        file.parent.mkdir(parents=True)
+        file.write_text(PROFILE)
+
+
+@pytest.mark.usefixtures("shell_set_up_for_a_cloud")
+def test_own_server_is_asked_as_if_the_environment_were_empty() -> None:
+    async def check() -> tuple[str, str]:
+        async with embedded_server() as server:
+            client = await connect(server.address)
+            child = await asyncio.to_thread(
+                subprocess.run,
+                [sys.executable, "-c", CONNECT_FROM_A_CHILD, server.address],
+                cwd=Path(__file__).parents[1],
+                capture_output=True,
+                text=True,
+            )
+            return client.namespace, child.stdout.strip() or child.stderr
+
+    assert asyncio.run(check()) == ("default", "default")
+
+
+@pytest.mark.usefixtures("shell_set_up_for_a_cloud")
+def test_own_server_that_is_gone_has_nothing_to_do_with_the_environment() -> None:
+    sentence = refusal("127.0.0.1:1", own=True)
+    assert "was started here does not answer at 127.0.0.1:1: nothing listens there" in sentence
+    assert "TEMPORAL" not in sentence.replace("Temporal", "")
+
+
+def test_profile_in_the_home_folder_alone(tmp_path: Path) -> None:
+    file = tmp_path / "temporalio" / "temporal.toml"
+    file.parent.mkdir()
+    file.write_text(PROFILE)
+
+    async def check() -> str:
+        async with embedded_server(ui=False) as server:
+            return (await connect(server.address)).namespace
+
+    assert asyncio.run(check()) == "default"
+
+
+# --- namespaces -----------------------------------------------------------------------------
+
+
+def test_namespace_that_is_made_when_it_is_needed() -> None:
+    async def check() -> None:
+        async with embedded_server(ui=False) as server:
+            default = await connect(server.address)
+            for number in range(5):
+                new = Client(default.service_client, namespace=f"new-{number}")
+                assert not await is_served(new)
+                await make_namespace(new)
+                await make_namespace(new)  # it is there already
+                assert await is_served(new)
+                client = await connect(server.address, namespace=new.namespace)
+                assert await register_search_attribute(client)
+                booking = TypedSearchAttributes([SearchAttributePair(TRIP_STATUS, "booking")])
+                await client.start_workflow("T", id="t", task_queue="t", search_attributes=booking)
+
+    asyncio.run(check())
+
+
+@pytest.mark.parametrize("method", CALLS)
+def test_whichever_call_meets_a_namespace_that_is_not_known_yet_waits(
+    method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[object] = []
+    unknown = _unknown_namespace()
+
+    async def not_at_first(_self: object, input: object) -> str:
+        asked.append(input)
+        if len(asked) < 3:
+            raise unknown
+        return "answer"
+
+    monkeypatch.setattr(namespaces, "POLL_SECONDS", 0)
+    inner = type("Inner", (), {method: not_at_first})()
+    outbound = PatientClient().intercept_client(inner)
+    assert asyncio.run(getattr(outbound, method)("question")) == "answer"
+    assert asked == ["question"] * 3
+
+
+def test_other_errors_are_not_waited_for() -> None:
+    async def refuse() -> None:
+        raise RPCError("workflow not found for ID: t", RPCStatusCode.NOT_FOUND, b"")
+
+    with pytest.raises(RPCError, match="workflow not found"):
+        asyncio.run(patiently(refuse))
+
+
+def _unknown_namespace() -> RPCError:
+    """What the server says, word for word, of a namespace that it does not have."""
+
+    async def ask() -> RPCError:
+        async with embedded_server(ui=False) as server:
+            client = await connect(server.address)
+            nowhere = Client(client.service_client, namespace="nowhere")
+            with pytest.raises(RPCError, match="Namespace nowhere is not found") as caught:
+                await nowhere.start_workflow("T", id="t", task_queue="t")
+            return caught.value
+
+    return asyncio.run(ask())

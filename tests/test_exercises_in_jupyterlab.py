@@ -26,6 +26,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
 pytestmark = [
+    pytest.mark.everything,
     pytest.mark.timeout(600),
     pytest.mark.skipif(
         bool(missing_parts()) and not os.environ.get("CI"),

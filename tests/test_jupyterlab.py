@@ -25,6 +25,7 @@ NOTEBOOKS = (
 )
 
 pytestmark = [
+    pytest.mark.everything,
     pytest.mark.timeout(400),
     pytest.mark.skipif(
         bool(missing_parts()) and not os.environ.get("CI"),

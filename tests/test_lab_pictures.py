@@ -2,26 +2,38 @@
 
 import asyncio
 import io
+import re
 from collections.abc import Callable
+from pathlib import Path
 
+import lab.designs
 import pytest
+from lab.breaking.scorekeeping import WORKFLOWS
 from lab.showing import (
     Picture,
     course_map,
+    designs_so_far,
     distribution,
+    lost_reply,
     money_at_risk,
     outcomes,
     scoreboard,
+    system_sketch,
     timeline,
 )
+from lab.showing.course_maps import core_path, hours
+from lab.showing.family_trees import DESIGNS
 from lab.showing.history import History, Step, in_words, read_history, role_of
 from lab.showing.scoreboards import Cell, Scoreboard
 from lab.showing.tables import activity_table, audit_table, event_table, held_table, trips_table
+from matplotlib.colors import to_rgb
+from matplotlib.text import Text
 from PIL import Image
 
 from travel.audit import Finding, Report
 from travel.booking import TripResult, result_of, start_trip
 from travel.faults import Fault, ScriptedFault, ScriptedFaults
+from travel.store.address import sqlite_url
 from travel.store.database import Database, open_database
 from travel.store.inventory import store_seed_data
 from travel.store.seed_data import load_seed_data
@@ -58,7 +70,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list:
     """The same three trips, booked twice from scratch."""
     folder = tmp_path_factory.mktemp("runs")
     return [
-        asyncio.run(book_shown_trips(f"sqlite:///{folder / name}")) for name in ("first", "second")
+        asyncio.run(book_shown_trips(sqlite_url(folder / name))) for name in ("first", "second")
     ]
 
 
@@ -112,6 +124,12 @@ def test_the_event_table_lists_what_the_brief_lists(histories: dict[str, History
     ]
 
 
+def test_the_web_ui_has_about_three_times_as_many_events(histories: dict[str, History]) -> None:
+    """So says notebook 00."""
+    history = histories["PaymentFail-Test"]
+    assert 2.5 < len(history.events) / len(event_table(history).lines) < 3.5
+
+
 def test_two_runs_show_the_same_text(runs: list) -> None:
     def shown(run: tuple) -> list[str]:
         histories, results, held = run
@@ -142,12 +160,33 @@ def test_the_audit_table_says_what_is_wrong_and_escapes_it() -> None:
 
 
 def test_the_scoreboard_keeps_order_and_replaces_a_row() -> None:
-    board = Scoreboard().add_row("script", {"outage": Cell(4, 122500, 1), "blip": Cell(0, 0, 1)})
-    board.add_row("saga", {"outage": Cell(0, 0, 1)}).add_row("script", {"outage": Cell(1, 0, 1)})
+    board = Scoreboard().add_row("script", {"outage": Cell(3, 4, 122500), "blip": Cell(0, 4)})
+    board.add_row("saga", {"outage": Cell(0, 4)}).add_row("script", {"outage": Cell(1, 4)})
     assert [row.design for row in board.rows] == ["script", "saga"]
-    assert str(Cell(4, 122500, 1)) == "4 left, $1,225"
-    assert board.text(board.rows[0], "outage") == "1 left"
+    assert str(Cell(3, 4, 122500)) == "3 of 4, $1,225"
+    assert board.text(board.rows[0], "outage") == "1 of 4"
     assert board.text(board.rows[1], "blip") == "–" and "saga" in board._repr_html_()
+
+
+def test_a_cell_counts_trips_not_findings() -> None:
+    findings = [
+        Finding("TRIP-001", "seats", "1 seat held", 1),
+        Finding("TRIP-001", "money", "$4 charged", amount_cents=400),
+        Finding("TRIP-002", "money", "$3 too little charged", amount_cents=-300),
+    ]
+    assert Cell.of(findings, 4) == Cell(2, 4, 400)
+    assert Cell.of([], 4).clean and Cell(0, 0).share == 0
+
+
+def test_the_board_frames_what_is_new() -> None:
+    board = Scoreboard().add_row("first", {"outage": Cell(3, 4), "blip": Cell(1, 4)})
+    board.add_row("second", {"outage": Cell(0, 4), "blip": Cell(1, 4)})
+    first, second = board.rows
+    assert board.is_fresh(second, "outage") and not board.is_fresh(second, "blip")
+    assert not board.is_fresh(first, "outage")
+    board.add_column("crash", {"second": Cell(0, 9)})
+    second = board.rows[1]
+    assert board.is_fresh(second, "crash") and not board.is_fresh(second, "outage")
 
 
 @pytest.mark.parametrize(
@@ -199,7 +238,7 @@ def step(activity: str, moment: float, outcome: str = "completed") -> Step:
 def board(rows: int, columns: int) -> Scoreboard:
     scoreboard = Scoreboard()
     for row in range(rows):
-        cells = {f"kind {n}": Cell(row * n, row * n * 100_000_00, 1) for n in range(columns)}
+        cells = {f"kind {n}": Cell(row, 9, row * n * 100_000_00) for n in range(columns)}
         scoreboard.add_row(f"design number {row} with a long name", cells)
     return scoreboard
 
@@ -220,6 +259,10 @@ PICTURES: dict[str, Callable[[], Picture]] = {
     "distribution, no run": lambda: distribution(None),
     "distribution, extreme": lambda: distribution(30),
     "map": course_map,
+    "system": system_sketch,
+    "lost reply": lost_reply,
+    "designs, none yet": lambda: designs_so_far(0),
+    "designs": lambda: designs_so_far(16),
 }
 
 
@@ -240,8 +283,45 @@ def check_picture(picture: Picture) -> None:
     assert image.width >= 1000 and image.height >= 200
     assert len(image.convert("RGB").getcolors(1 << 20) or []) > 8, "the picture is empty"
     assert len(picture.png()) < 120_000
+    for words in picture.figure.findobj(Text):
+        colour = to_rgb(words.get_color())
+        assert colour == (1, 1, 1) or contrast(colour) >= 4.5, words
     assert data["text/plain"] == repr(picture) and len(picture.alt) > 10
     assert metadata["image/png"]["alt"] == picture.alt
+
+
+def contrast(colour: tuple[float, float, float]) -> float:
+    """With white, as the Web Content Accessibility Guidelines reckon it."""
+    linear = [v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in colour]
+    return 1.05 / (0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2] + 0.05)
+
+
+def test_attempts_before_the_last_are_spaced_by_the_retry_policy(
+    histories: dict[str, History],
+) -> None:
+    booked = histories["Customer-001"]
+    car = booked.steps[3]
+    assert car.attempts == 2 and car.earlier_failure == "Unavailable"
+    ((begin, end),) = car.earlier
+    assert begin == car.scheduled and car.started is not None
+    assert car.started - end == pytest.approx(1.0)  # the pause before a second attempt
+    assert "book_car done, 2 attempts (first: no answer)" in timeline(booked).alt
+    assert all(step.earlier == () for step in booked.steps if step.attempts == 1)
+
+
+def test_every_wrong_design_has_its_place_in_the_family() -> None:
+    folder = Path(lab.designs.__file__).parent
+    sources = "".join(path.read_text(encoding="utf-8") for path in folder.glob("[a-z]*.py"))
+    workflows = set(re.findall(r"^@workflow\.defn.*\nclass (\w+)", sources, re.MULTILINE))
+    named = {design.name for design in DESIGNS}
+    assert workflows and workflows <= named
+    assert {design.parent for design in DESIGNS} <= named | {""}
+    assert {entry.row for entry in WORKFLOWS} <= {d.name for d in DESIGNS if d.main}
+
+
+def test_the_core_path_fits_in_five_hours() -> None:
+    assert sum(notebook.minutes for notebook in core_path()) <= 300
+    assert hours(core_path()) in course_map().alt
 
 
 def test_a_number_of_successes_that_cannot_be_is_refused() -> None:

@@ -22,13 +22,13 @@ import pytest
 from lab.breaking.scenarios import request_for
 from lab.running import postgres
 from processes import read_until, running_module
-from sqlalchemy.exc import DBAPIError
 from temporal import run
 from temporalio.client import Client
 from temporalio.service import RPCError
 
 from travel.audit import audit
 from travel.booking import TripResult, result_of, start_trip
+from travel.errors import DatabaseUnavailable
 from travel.faults import BRIEF_RATES, RandomFaults
 from travel.models import TripRequest
 from travel.store.database import Database, open_database
@@ -70,7 +70,7 @@ async def book_patiently(
     async def book(trip: TripRequest) -> TripResult:
         async with slots:
             while True:
-                with suppress(RPCError, DBAPIError):
+                with suppress(RPCError, DatabaseUnavailable):
                     handle = await start_trip(client, trip, queue=QUEUE)
                     return await result_of(handle, trip, database)
                 await asyncio.sleep(0.5)

@@ -28,6 +28,7 @@ from travel.models import (
 )
 from travel.providers import cars, email, flights, hotels, payments
 from travel.store import database as tables
+from travel.store.address import sqlite_url
 from travel.store.booking_requests import record_outcome, store
 from travel.store.database import Database, open_database
 from travel.store.inventory import store_seed_data
@@ -71,7 +72,7 @@ def stocked(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     """One database of each kind for all of these tests: to make one takes longer than a test."""
     with ExitStack() as stack:
         if request.param == "sqlite":
-            url = f"sqlite:///{tmp_path_factory.mktemp('providers') / 'travel.sqlite'}"
+            url = sqlite_url(tmp_path_factory.mktemp("providers") / "travel.sqlite")
         else:
             server = request.getfixturevalue("postgres_server")
             url = stack.enter_context(postgres.fresh_database(server, f"test_{uuid4().hex}"))

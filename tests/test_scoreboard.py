@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 from lab.breaking.scorekeeping import KINDS, WORKFLOWS, recorded
+from lab.publishing.scoreboard_picture import FILE, whole_scoreboard
+from PIL import Image
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 LAST_ROW = recorded().rows[-1]
@@ -34,6 +36,11 @@ def test_every_notebook_says_what_the_record_says() -> None:
                 for kind, cell in row.cells.items():
                     if f"{kind} " in cells:
                         assert f"{kind} {cell}" in cells, (name, row.design, kind)
+
+
+def test_the_picture_in_the_readme_shows_the_record() -> None:
+    with Image.open(FILE) as picture:
+        assert picture.info["Description"] == whole_scoreboard().alt
 
 
 @pytest.mark.parametrize("entry", WORKFLOWS, ids=lambda entry: entry.row)

@@ -13,7 +13,8 @@ from lab.original.companies import Companies
 
 from travel.audit import audit
 from travel.faults import ScriptedFaults
-from travel.store.database import URL_VARIABLE, Database
+from travel.store.address import URL_VARIABLE
+from travel.store.database import Database
 
 
 @pytest.fixture

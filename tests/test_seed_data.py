@@ -15,6 +15,7 @@ from sqlalchemy import select
 
 from travel.errors import InvalidInput
 from travel.models import CABINS, TripRequest
+from travel.store.address import sqlite_url
 from travel.store.database import Database, metadata, open_database
 from travel.store.inventory import count_seed_data, store_seed_data
 from travel.store.seed_data import (
@@ -42,7 +43,7 @@ SEED = load_seed_data()
 
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
-    database = open_database(f"sqlite:///{tmp_path}/t.sqlite")
+    database = open_database(sqlite_url(tmp_path / "t.sqlite"))
     yield database
     database.close()
 
@@ -273,7 +274,7 @@ def test_storing_twice_changes_nothing(database: Database) -> None:
 
 
 def test_eight_workers_can_store_at_once(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path}/t.sqlite"
+    url = sqlite_url(tmp_path / "t.sqlite")
 
     def work(_n: int) -> str:
         database = open_database(url)
@@ -290,7 +291,7 @@ def test_storing_is_fast(tmp_path: Path) -> None:
     """The best of three, so that a busy machine does not count against it."""
     seconds = []
     for n in range(3):
-        database = open_database(f"sqlite:///{tmp_path}/{n}.sqlite")
+        database = open_database(sqlite_url(tmp_path / f"{n}.sqlite"))
         start = time.perf_counter()
         store_seed_data(database, SEED)
         seconds.append(time.perf_counter() - start)

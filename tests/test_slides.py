@@ -79,6 +79,13 @@ def test_everything_is_in_the_file(deck: Path) -> None:
     assert "Reveal.initialize" in html
 
 
+def test_notes_reach_the_speaker_unfolded(deck: Path) -> None:
+    notes = re.findall(r'<aside class="notes">(.*?)</aside>', deck.read_text("utf-8"), re.DOTALL)
+    assert notes and all("For the instructor." in note for note in notes)
+    assert not any("<details" in note or "<summary" in note for note in notes)
+
+
+@pytest.mark.everything
 def test_shows_without_a_network(deck: Path, offline: Chrome) -> None:
     offline.get(deck.as_uri())
     ready = "return Boolean(window.Reveal && Reveal.isReady())"

@@ -12,6 +12,7 @@ import pytest
 from travel.errors import Rejected
 from travel.models import CABINS, TripRequest, check_request, stay_dates
 from travel.providers import cars, flights, hotels
+from travel.store.address import sqlite_url
 from travel.store.database import Database, open_database
 from travel.store.inventory import store_seed_data
 from travel.store.seed_data import CAR_TYPES, ROOM_TYPES, check_cities, cities, load_seed_data
@@ -46,7 +47,7 @@ REJECTED_BY = {
 
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
-    database = open_database(f"sqlite:///{tmp_path}/t.sqlite")
+    database = open_database(sqlite_url(tmp_path / "t.sqlite"))
     store_seed_data(database, SEED)
     yield database
     database.close()

@@ -6,8 +6,13 @@ errors pass through, and Temporal does the retrying.
 
 from __future__ import annotations
 
-from temporalio import activity
+from collections.abc import Iterator
+from contextlib import contextmanager
 
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from travel.errors import Unavailable
 from travel.models import (
     Cancellation,
     CarBooking,
@@ -19,16 +24,22 @@ from travel.models import (
     TripRequest,
     idempotency_key,
 )
-from travel.providers import cars, email, flights, hotels, payments
+from travel.providers import cars, email, flights, payments
+from travel.providers.hotels import Hotels, OwnHotels
 from travel.store import booking_requests
 from travel.store.database import Database
 
 
 class Activities:
-    """Book and undo, for each provider; every undo uses the key of its do."""
+    """Book and undo, for each provider; every undo uses the key of its do.
 
-    def __init__(self, database: Database) -> None:
+    ``hotels`` is who books the rooms, our own hotels by default; ``travel.providers.outside``
+    has others.
+    """
+
+    def __init__(self, database: Database, hotels: Hotels | None = None) -> None:
         self._database = database
+        self._hotels = hotels or OwnHotels(database)
 
     @activity.defn
     def store_booking_request(self, request: TripRequest) -> None:
@@ -47,12 +58,14 @@ class Activities:
     @activity.defn
     def book_hotel(self, request: TripRequest) -> HotelBooking:
         key = idempotency_key(request.confirmation_code, "book_hotel")
-        return hotels.book(self._database, key, request)
+        with _come_back():
+            return self._hotels.book(key, request)
 
     @activity.defn
     def cancel_hotel(self, trip: Cancellation) -> None:
         key = idempotency_key(trip.confirmation_code, "book_hotel")
-        hotels.cancel(self._database, key, trip.confirmation_code)
+        with _come_back():
+            self._hotels.cancel(key, trip.confirmation_code)
 
     @activity.defn
     def book_car(self, request: TripRequest) -> CarBooking:
@@ -78,3 +91,16 @@ class Activities:
     def send_confirmation_email(self, message: ConfirmationEmail) -> None:
         key = idempotency_key(message.confirmation_code, "send_confirmation_email")
         email.send(self._database, key, message)
+
+
+@contextmanager
+def _come_back() -> Iterator[None]:
+    """Tell Temporal when to try again, where the provider says so."""
+    try:
+        yield
+    except Unavailable as error:
+        if error.retry_after is None:
+            raise
+        raise ApplicationError(
+            str(error), type=type(error).__name__, next_retry_delay=error.retry_after
+        ) from error

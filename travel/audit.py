@@ -19,18 +19,10 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy.exc import DBAPIError
-
-from travel.errors import InvalidInput
+from travel.errors import DatabaseUnavailable, InvalidInput
 from travel.models import TripRequest, stay_dates
-from travel.store.database import (
-    DEFAULT_FILE,
-    URL_VARIABLE,
-    Database,
-    database_url,
-    open_database,
-    reason_of,
-)
+from travel.store.address import DEFAULT_FILE, URL_VARIABLE
+from travel.store.database import Database, open_existing
 from travel.store.holdings import Trip, read_trips
 
 
@@ -185,25 +177,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "Run it when no trip is under way.",
     ).parse_args(arguments)
     try:
-        report = audit(_existing_database())
+        database = open_existing()
+        try:
+            report = audit(database)
+        finally:
+            database.close()
     except InvalidInput as error:
         print(error, file=sys.stderr)
         return 2
-    except DBAPIError as error:
-        print(f"The database cannot be audited ({reason_of(error)}).", file=sys.stderr)
+    except DatabaseUnavailable as error:
+        print(f"The database cannot be audited ({error.reason}).", file=sys.stderr)
         return 2
     print(render(report))
     return 0 if report.clean else 1
-
-
-def _existing_database() -> Database:
-    """Open the database, but do not make an empty one only to call it clean."""
-    if database_url().endswith(str(DEFAULT_FILE)) and not DEFAULT_FILE.exists():
-        raise InvalidInput(
-            f"There is no database at {DEFAULT_FILE}; "
-            f"start python -m travel.worker first, or set {URL_VARIABLE}."
-        )
-    return open_database()
 
 
 if __name__ == "__main__":

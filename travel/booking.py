@@ -22,6 +22,7 @@ from temporalio.exceptions import (
 )
 from temporalio.service import RPCError, RPCStatusCode
 
+from travel.errors import DatabaseUnavailable
 from travel.models import TripConfirmation, TripRequest, check_request
 from travel.store import booking_requests
 from travel.store.booking_requests import Outcome
@@ -36,11 +37,15 @@ AT_ONCE = 200
 
 @dataclass(frozen=True)
 class TripResult:
-    """What became of a trip: a confirmation, or the reason why there is none."""
+    """What became of a trip: a confirmation, or the reason why there is none.
+
+    ``recorded`` unless the database would not take down what the customer was told.
+    """
 
     request: TripRequest
     confirmation: TripConfirmation | None
     reason: str = ""
+    recorded: bool = True
 
     @property
     def booked(self) -> bool:
@@ -89,11 +94,11 @@ async def result_of(
     except WorkflowFailureError as error:
         # A terminated or timed-out trip ran no compensation. Nobody knows yet
         # whether it stands, so the customer is told nothing: see ReconcileTrips.
-        if not isinstance(error.cause, (TerminatedError, TimeoutError)):
-            await _record(database, request, "failed")
-        return TripResult(request, None, _reason(error))
-    await _record(database, request, "booked")
-    return TripResult(request, confirmation)
+        nobody_knows = isinstance(error.cause, (TerminatedError, TimeoutError))
+        recorded = nobody_knows or await _record(database, request, "failed")
+        return TripResult(request, None, _reason(error), recorded)
+    recorded = await _record(database, request, "booked")
+    return TripResult(request, confirmation, recorded=recorded)
 
 
 async def book_trips(
@@ -129,8 +134,13 @@ async def book_trips(
     return results
 
 
-async def _record(database: Database, request: TripRequest, outcome: Outcome) -> None:
-    await asyncio.to_thread(booking_requests.record_outcome, database, request, outcome)
+async def _record(database: Database, request: TripRequest, outcome: Outcome) -> bool:
+    """Tell whether it could be written down. The trip is what it is all the same."""
+    try:
+        await asyncio.to_thread(booking_requests.record_outcome, database, request, outcome)
+    except DatabaseUnavailable:
+        return False
+    return True
 
 
 def _summary(request: TripRequest) -> str:

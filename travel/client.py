@@ -17,7 +17,6 @@ from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextma
 from functools import partial
 from pathlib import Path
 
-from sqlalchemy.exc import DBAPIError
 from temporalio.client import Client
 from temporalio.service import RPCError
 from tqdm import tqdm
@@ -25,10 +24,11 @@ from tqdm import tqdm
 from travel.audit import audit, render
 from travel.booking import TripResult, book_trips
 from travel.console import leave, printable, result_lines, symbols_for, trip_line
-from travel.errors import InvalidInput
+from travel.errors import DatabaseUnavailable, InvalidInput
 from travel.faults import DEFAULT_SEED, RandomFaults
 from travel.models import TripRequest
-from travel.store.database import URL_VARIABLE, Database, open_database, reason_of
+from travel.store.address import URL_VARIABLE, sqlite_url
+from travel.store.database import Database, open_database
 from travel.store.holdings import read_trips
 from travel.store.inventory import store_seed_data
 from travel.store.seed_data import check_cities, cities, load_seed_data
@@ -48,11 +48,21 @@ async def run(server: str | None, seed: int, trips: int) -> int:
         check_cities(request, seed_data)
     async with _system(server, seed, requests) as (client, database):
         results = await _book_and_print(client, database, requests, cities(seed_data))
+        symbols = symbols_for(sys.stdout)
+        print("", *result_lines([result.booked for result in results], symbols), "", sep="\n")
+        _complain_of_unrecorded(results)
         report = await asyncio.to_thread(audit, database)
-    symbols = symbols_for(sys.stdout)
-    print("", *result_lines([result.booked for result in results], symbols), "", sep="\n")
     print(printable(render(report), sys.stdout))
     return 0 if report.clean else 1
+
+
+def _complain_of_unrecorded(results: Sequence[TripResult]) -> None:
+    if unrecorded := [r.request.confirmation_code for r in results if not r.recorded]:
+        print(
+            f"The database did not take down what became of {len(unrecorded)} of the trips "
+            f"({unrecorded[0]}, …); the next reconciliation will.",
+            file=sys.stderr,
+        )
 
 
 @asynccontextmanager
@@ -87,7 +97,7 @@ def _own_database(requests: Sequence[TripRequest]) -> Iterator[Database]:
         url = os.environ.get(URL_VARIABLE)
         if not url:
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="travel-"))
-            url = f"sqlite:///{Path(folder, 'travel.sqlite')}"
+            url = sqlite_url(Path(folder, "travel.sqlite"))
         database = open_database(url)
         stack.callback(database.close)
         store_seed_data(database, load_seed_data())
@@ -97,8 +107,9 @@ def _own_database(requests: Sequence[TripRequest]) -> Iterator[Database]:
 
 def _check_unused(database: Database, requests: Sequence[TripRequest]) -> None:
     """A new server knows nothing of old trips, so their codes must not be used again."""
-    known = read_trips(database)
-    used = [code for code in (r.confirmation_code for r in requests) if code in known]
+    codes = [request.confirmation_code for request in requests]
+    known = read_trips(database, codes)
+    used = [code for code in codes if code in known]
     if used:
         raise InvalidInput(
             f"The database {database} has trips of an earlier run ({used[0]}, …); "
@@ -133,8 +144,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
     except RPCError as error:
         print(f"The Temporal server stopped answering ({error.message}).", file=sys.stderr)
-    except DBAPIError as error:
-        print(f"The database stopped answering ({reason_of(error)}).", file=sys.stderr)
+    except DatabaseUnavailable as error:
+        print(f"The database stopped answering ({error.reason}).", file=sys.stderr)
     except KeyboardInterrupt:
         print("Interrupted; trips under way go on where Workers run.", file=sys.stderr)
     return 2

@@ -2,28 +2,55 @@
 
 A saga is a chain of steps that each commit on their own, with a compensation
 for each that undoes it (Garcia-Molina and Salem, "Sagas", 1987). Leave the
-block with an error and what was done is undone, newest first; leave it without
+block with a failure and what was done is undone, newest first; leave it without
 one and everything stands::
 
     async with Saga(rejections=["Rejected"]) as saga:
         flight = await saga.step(book_flight, undo=cancel_flight, name="cancel_flight")
         hotel = await saga.step(book_hotel, undo=cancel_hotel, name="cancel_hotel")
 
+**The promise.** No way out of the block loses an undo in silence. Every step that
+began and was not definitely refused is undone, or stands, or is still owed by a
+Workflow that is visibly open: its Workflow Task fails with a sentence that says
+what is owed and what to do. Door by door:
+
+- *A failure* (what ends a Workflow: an error of Temporal's, a timeout, a type named
+  in ``failures`` or ``failure_exception_types``), alone or in a group: everything is
+  undone, then the first failure is raised. Also if somebody catches it outside.
+- *A cancel request*: the same. One that arrives while something is undone waits
+  until that is done, and is delivered at the next ``await`` after it.
+- *A good end*: what came back stands. A step that failed, but whose failure the block
+  dealt with (a plan B), may have happened all the same, and is undone.
+- *A bug* (any other exception), ``continue_as_new``, or a misuse of the saga while
+  undos are owed: nothing is undone, and it does not get past the block, so that
+  nobody outside can turn it into an end of the Workflow. The Workflow Task fails,
+  and is tried again until the code is mended.
+- *An undo* is asked again until it succeeds. What would end a Workflow on the way
+  forward makes it a stuck undo; the others get their turns meanwhile.
+- *A Signal handler*: its failure would close the Workflow at once. So a step that
+  fails there ends the handler quietly and makes the block fail, as above. A step
+  that comes too late is refused and does no harm. In an Update handler a failed
+  step fails the Update alone, and is undone when the block ends.
+- *The end of the Workflow* by another task than the block's (a sibling in a
+  ``gather``, a handler that raises) while undos are owed: the Workflow Task fails.
+
 This module needs nothing but the Temporal SDK, so it can be lifted out whole.
 
 What an undo must do for its part: be idempotent, work although its step never
 ran or runs later, and come back in bounded time, by success or by error (for an
 Activity: give it a ``schedule_to_close_timeout``). It need not limit or repeat
-its retries. The saga calls it until it succeeds.
+its retries. Each call of ``step`` is a step of its own: try again inside ``do``.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Coroutine
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterator
+from contextvars import ContextVar
 from datetime import timedelta
+from enum import Enum
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from temporalio import workflow
 from temporalio.exceptions import (
@@ -31,17 +58,54 @@ from temporalio.exceptions import (
     ApplicationError,
     ChildWorkflowError,
     FailureError,
+    is_cancelled_exception,
 )
 
 T = TypeVar("T")
 
 
-class _Undo:
+class SagaError(RuntimeError):
+    """A saga is used in a way that would lose an undo. Says what to do instead."""
+
+
+class _HandlerOver(BaseException):
+    """Ends a Signal handler, and not the Workflow as any ``Exception`` would."""
+
+
+class _State(Enum):
+    NEW = "not begun"
+    OPEN = "open"
+    CLOSING = "waiting for steps in handlers"
+    UNDOING = "being undone"
+    OVER = "over"
+
+
+class _Caller(Enum):
+    """Who takes a step: that decides where its failure goes."""
+
+    BODY = "the block, or a task begun in it"
+    SIGNAL = "a Signal handler"
+    UPDATE = "an Update handler"
+    OTHER = "a task begun outside the block"
+
+
+class _Step:
     # Not a dataclass: the sandbox makes this module, and so the class, for every Workflow anew.
-    def __init__(self, name: str, run: Callable[[], Awaitable[object]]) -> None:
+    def __init__(self, name: str, undo: Callable[[], Awaitable[object]], caller: _Caller) -> None:
         self.name = name
-        self.run = run
+        self.undo = undo
+        self.caller = caller
+        self.task: asyncio.Task[Any] | None = None
+        self.came_back = False
         self.stuck = False
+
+    @property
+    def in_flight(self) -> bool:
+        return self.task is not None and not self.task.done()
+
+
+_innermost: ContextVar[Saga | None] = ContextVar("innermost_saga", default=None)
+"""The saga in whose block a task runs, or was begun."""
 
 
 class Saga:
@@ -52,38 +116,55 @@ class Saga:
             definitely did nothing, in no attempt, and will not. Such a step
             needs no undo. After every other failure (timeout, outage,
             cancellation) its outcome is unknown.
+        failures: Types of exception that make the saga fail although they are
+            no failure to Temporal, such as a ``KeyError`` that is translated
+            outside the block.
         first_pause: How long to wait after a round in which an undo failed.
             Each further pause is twice as long.
         longest_pause: The pause grows no longer than this.
-        on_change: Called when compensation begins, moves on or gets stuck.
+        on_change: Called when undoing begins, moves on or gets stuck. An
+            exception that it raises is logged, and changes nothing.
     """
 
     def __init__(
         self,
         *,
         rejections: Collection[str] = (),
+        failures: Collection[type[BaseException]] = (),
         first_pause: timedelta = timedelta(minutes=1),
         longest_pause: timedelta = timedelta(hours=1),
         on_change: Callable[[], None] = lambda: None,
     ) -> None:
         self._rejections = frozenset(rejections)
+        self._failures = tuple(failures)
         self._first_pause = first_pause
         self._longest_pause = longest_pause
         self._on_change = on_change
-        self._undos: list[_Undo] = []
-        # A list, not a set: the order of cancelling must be the same in a replay.
-        self._in_flight: list[asyncio.Task[Any]] = []
-        self.compensating = False
+        self._state = _State.NEW
+        self._steps: list[_Step] = []
+        self._failure: BaseException | None = None
+        self._bug: SagaError | None = None
+        self._body: asyncio.Task[Any] | None = None
+        self._interrupted = False
+        self._around: Saga | None = None
+        self._inner: list[Saga] = []
 
     @property
     def to_undo(self) -> list[str]:
         """Names of the compensations not yet done, newest first."""
-        return [undo.name for undo in reversed(self._undos)]
+        return [step.name for step in reversed(self._steps)]
 
     @property
     def stuck(self) -> list[str]:
         """Names of those that failed and wait for their next turn."""
-        return [undo.name for undo in reversed(self._undos) if undo.stuck]
+        return [step.name for step in reversed(self._steps) if step.stuck]
+
+    @property
+    def compensating(self) -> bool:
+        """Whether the saga has failed: everything is being undone, or has been."""
+        return self._failure is not None
+
+    # --- the way forward ----------------------------------------------------------
 
     async def step(
         self,
@@ -96,28 +177,132 @@ class Saga:
 
         ``name`` is what to call the undo in ``to_undo`` and ``stuck``. Steps may
         run side by side, in an ``asyncio.gather`` or an ``asyncio.TaskGroup``.
+
+        Raises:
+            SagaError: ``do`` or ``undo`` is no function, or the block is not
+                entered yet, or left.
+            asyncio.CancelledError: The saga is being undone.
+            temporalio.exceptions.ApplicationError: In an Update handler, that
+                the step comes too late.
         """
-        if self.compensating:
-            # A sibling that went on meanwhile. Nobody would undo what it starts now.
-            raise asyncio.CancelledError(f"{name} is not needed: the saga is being undone.")
+        for function in (do, undo):
+            if not callable(function):
+                raise SagaError(f"{name}: expected a function for do and undo, not {function!r}.")
+        caller = self._caller()
+        if self._state is _State.NEW:
+            await self._begun(name, caller)
+        if self._state is not _State.OPEN or self._failure:
+            await self._refuse(name, caller)
         # Registered first: once `do` has started, only its provider knows
         # whether it happened, and a lost reply must not lose the undo.
-        registered = _Undo(name, undo)
-        self._undos.append(registered)
+        step = _Step(name, undo, caller)
+        self._steps.append(step)
+        if caller is _Caller.BODY:
+            step.task = asyncio.current_task()
+            return await self._take(do, step)
+        # In a task of its own, so that the step can be cancelled and the handler cannot.
+        step.task = task = asyncio.create_task(self._take(do, step))
+        try:
+            return await task
+        except BaseException as error:
+            await self._surface(error, caller)
+            raise
+
+    def fail(self, error: BaseException) -> None:
+        """Make the block fail with ``error`` as soon as it awaits: for a deadline or a handler.
+
+        Does nothing before the block and after its end.
+        """
+        if self._state not in (_State.OPEN, _State.CLOSING) or self._failure:
+            return
+        self._failure = error
+        if self._state is _State.OPEN and self._body:
+            self._interrupted = True
+            self._body.cancel()
+
+    def _caller(self) -> _Caller:
         task = asyncio.current_task()
         assert task is not None, "a coroutine of a Workflow runs in a task"
-        self._in_flight.append(task)
+        if task is self._body:
+            return _Caller.BODY
+        if task.get_name().startswith("signal: "):  # the SDK's name for the handler's task
+            return _Caller.SIGNAL
+        saga = _innermost.get()
+        while saga is not None and saga is not self:
+            saga = saga._around
+        if saga is self:
+            return _Caller.BODY
+        return _Caller.UPDATE if workflow.current_update_info() else _Caller.OTHER
+
+    async def _begun(self, name: str, caller: _Caller) -> None:
+        """Let a handler wait for the block: a message may come before the Workflow has begun."""
+        if caller is _Caller.OTHER and workflow.all_handlers_finished():
+            raise SagaError(f"{name} is a step before the block: expected `async with saga` first.")
+        await workflow.wait_condition(lambda: self._state is not _State.NEW)
+
+    async def _refuse(self, name: str, caller: _Caller) -> NoReturn:
+        late = f"{name} is not begun: the saga is {self._state.value}."
+        if caller is _Caller.SIGNAL:
+            workflow.logger.warning(late)
+            _end_handler(late)
+        if caller is _Caller.UPDATE:
+            raise ApplicationError(late, type="SagaOver", non_retryable=True)
+        if self._state is _State.OVER:
+            raise SagaError(f"{name} is a step after the block: take it inside `async with saga`.")
+        if caller is _Caller.OTHER:
+            await self._surface(asyncio.CancelledError(late), caller)
+        # A sibling that went on meanwhile. Nobody would undo what it starts now.
+        raise asyncio.CancelledError(late)
+
+    async def _take(self, do: Callable[[], Awaitable[T]], step: _Step) -> T:
         try:
-            return await do()
+            result = await do()
         except FailureError as error:
             if self._definitely_rejected(error):
-                self._undos.remove(registered)
+                self._steps.remove(step)
             raise
         finally:
-            self._in_flight.remove(task)
+            step.task = None
+        step.came_back = True
+        return result
+
+    async def _surface(self, error: BaseException, caller: _Caller) -> None:
+        """Fail the saga where the failure of a step would not reach its block by itself."""
+        failure = self._failure_in(error)
+        if failure is None or caller is _Caller.UPDATE:
+            return
+        if caller is _Caller.SIGNAL:
+            self.fail(failure)
+            _end_handler(str(failure))
+        if not is_cancelled_exception(failure):  # that one somebody asked for
+            self.fail(failure)
+        if self._failure:
+            # Perhaps the Workflow's own task: it must not end before all is undone.
+            await workflow.wait_condition(lambda: self._state is _State.OVER)
+            raise self._failure
+
+    def _definitely_rejected(self, error: FailureError) -> bool:
+        wrapped = isinstance(error, (ActivityError, ChildWorkflowError))
+        cause = error.cause if wrapped else error
+        return isinstance(cause, ApplicationError) and cause.type in self._rejections
+
+    # --- the block ----------------------------------------------------------------
 
     async def __aenter__(self) -> Saga:
         """Begin: nothing to undo yet."""
+        if self._state is not _State.NEW:
+            raise SagaError(f"This saga is {self._state.value}: make a new one for each block.")
+        around = _innermost.get()
+        if around and around._state is not _State.OVER:
+            if around._state is not _State.OPEN or around._failure:
+                raise asyncio.CancelledError("The saga around this one is being undone.")
+            self._around = around
+        self._body = asyncio.current_task()
+        if self._around and self._around._body is not self._body:
+            self._around._inner.append(self)
+        self._state = _State.OPEN
+        _innermost.set(self)
+        self._watcher = asyncio.create_task(workflow.wait_condition(self._watch))
         return self
 
     async def __aexit__(
@@ -126,93 +311,228 @@ class Saga:
         error: BaseException | None,
         _traceback: TracebackType | None,
     ) -> None:
-        """Compensate if ``error`` ends the Workflow; never replace it."""
+        """Undo what is to be undone, then let ``error`` pass; see the promise above."""
+        if isinstance(error, GeneratorExit):
+            return  # The coroutine is dropped, and may not wait. `_watch` stays.
+        self._state = _State.CLOSING
+        raised = error
         if error is None:
-            self._undos.clear()
-            return
-        cause = _first_failure(error)
-        if not _ends_workflow(cause):
-            return
-        await uninterrupted(self._compensate())
-        if cause is not error:
-            # "from" its own cause: the group is not what it came from.
-            raise cause from cause.__cause__
+            error = await self._end_of_handlers()
+        failure = self._failure or self._failure_in(error)
+        if error is not None and failure is None and (self._steps or self._inner):
+            await self._stop(self._refusal(error), error)
+        if self._interrupted and self._body:
+            self._body.uncancel()
+        self._failure = failure
+        if failure is None:
+            self._steps = [step for step in self._steps if not step.came_back]
+        if failure or self._steps:
+            await self._undo()
+        self._state = _State.OVER
+        _innermost.set(self._around)
+        if self._around and self in self._around._inner:
+            self._around._inner.remove(self)
+        if failure is not None and failure is not raised:
+            # "from" its own cause: a group is not what it came from.
+            raise failure from failure.__cause__
 
-    def _definitely_rejected(self, error: FailureError) -> bool:
-        wrapped = isinstance(error, (ActivityError, ChildWorkflowError))
-        cause = error.cause if wrapped else error
-        return isinstance(cause, ApplicationError) and cause.type in self._rejections
+    async def _end_of_handlers(self) -> BaseException | None:
+        """Wait for the steps in handlers; return what the block fails with after all."""
+        mine = [step.name for step in self._steps if step.in_flight and step.caller is _Caller.BODY]
+        if self._inner:
+            mine.append("a saga inside this one")
+        if mine:
+            return SagaError(
+                f"Still under way at the end of the block: {', '.join(mine)}. Await it."
+            )
+        try:
+            while (tasks := self._tasks()) and not self._failure:
+                await workflow.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError as cancelled:
+            return cancelled
+        return self._failure
 
-    async def _compensate(self) -> None:
-        self.compensating = True
-        self._on_change()
+    def _failure_in(self, error: BaseException | None) -> BaseException | None:
+        """What ends the Workflow: ``error`` itself, or the first such part of a group.
+
+        A failure beside a bug counts: mending the bug would not undo it.
+
+        Temporal does not close a Workflow on a bug (a ``NameError``, say). It keeps it
+        open and tries again until the code is mended, and the trip may still succeed.
+
+        A Worker that evicts the Workflow from its cache cancels it too. That is
+        harmless: the SDK refuses every command of an evicted Workflow.
+        """
+        if error is None or not isinstance(error, BaseExceptionGroup):
+            return error if error is not None and self._is_failure(error) else None
+        parts = list(_parts(error))
+        # A bug in a TaskGroup cancels the siblings, which come back as failures.
+        own = [part for part in parts if not is_cancelled_exception(part)] or parts
+        return next(filter(self._is_failure, own), None)
+
+    def _is_failure(self, error: BaseException) -> bool:
+        if isinstance(error, (asyncio.CancelledError, *self._failures)):
+            return True
+        return isinstance(error, Exception) and workflow.is_failure_exception(error)
+
+    # --- the way back -------------------------------------------------------------
+
+    async def _undo(self) -> None:
+        self._state = _State.UNDOING
+        self._tell()
+        try:
+            await uninterrupted(self._undo_all())
+        except BaseException as bug:
+            await self._stop(f"{bug!r} while undoing; still owed: {self._owed}.", bug)
+
+    async def _undo_all(self) -> None:
+        _innermost.set(None)  # an undo may have a saga of its own
         await self._settle_steps()
         pause = self._first_pause
-        while self._undos:
+        while self._steps:
             await self._undo_round()
-            if self._undos:
+            if self._steps:
                 await workflow.sleep(pause, summary=f"before the next {', '.join(self.stuck)}")
                 pause = min(pause * 2, self._longest_pause)
 
     async def _settle_steps(self) -> None:
         """Let no sibling of the failed step still start something behind our back."""
-        siblings = tuple(self._in_flight)
+        siblings = self._tasks()
         for task in siblings:
             task.cancel()
         if siblings:
             await workflow.wait(siblings)
 
+    def _tasks(self) -> list[asyncio.Task[Any]]:
+        """Of the steps in flight, and of sagas inside this one that are not over."""
+        # In order: that of cancelling must be the same in a replay.
+        tasks = [step.task for step in self._steps if step.in_flight]
+        tasks += [saga._body for saga in self._inner]
+        return [task for task in dict.fromkeys(tasks) if task is not None]
+
     async def _undo_round(self) -> None:
         """One turn for each undo, newest first; a stuck one gives its turn away."""
-        for undo in reversed(tuple(self._undos)):
+        for step in reversed(tuple(self._steps)):
             try:
-                await undo.run()
-            except FailureError:
-                undo.stuck = True
+                await step.undo()
+            except BaseException as error:
+                if isinstance(error, asyncio.CancelledError):
+                    # Of a part of it; or the Workflow is evicted: then this raises.
+                    await workflow.wait_condition(lambda: True)
+                if self._failure_in(error) is None:
+                    raise
+                step.stuck = True
             else:
-                self._undos.remove(undo)
+                self._steps.remove(step)
+            self._tell()
+
+    def _tell(self) -> None:
+        try:
             self._on_change()
+        except (Exception, asyncio.CancelledError):
+            workflow.logger.exception("on_change of a saga raised; the undoing goes on.")
+
+    # --- what must not happen -----------------------------------------------------
+
+    @property
+    def _owed(self) -> str:
+        return ", ".join(self.to_undo) or "nothing"
+
+    def _refusal(self, error: BaseException) -> str:
+        if isinstance(error, SagaError):
+            return f"{error} (Not undone yet: {self._owed}.)"
+        if isinstance(error, workflow.ContinueAsNewError):
+            return f"continue_as_new inside the block would forget {self._owed}: leave it first."
+        return (
+            f"{error!r} may not leave the block of a saga that owes {self._owed}: to Temporal it "
+            "is a bug, and compensates nothing until the code is mended. If it means a failure, "
+            "raise an ApplicationError inside the block, or name its type in Saga(failures=...)."
+        )
+
+    async def _stop(self, sentence: str, cause: BaseException) -> NoReturn:
+        """Fail the Workflow Task. Nothing can catch that: it is raised outside of all tasks."""
+        self._bug = SagaError(sentence)
+        self._bug.__cause__ = cause
+        await workflow.wait_condition(lambda: False)
+        raise self._bug
+
+    def _watch(self) -> bool:
+        """A wait condition: Temporal asks it last of all, and what it raises fails the task."""
+        if self._bug:
+            raise self._bug
+        if self._state is _State.OVER:
+            return True
+        if self._steps and _workflow_ends():
+            raise SagaError(
+                f"The Workflow would end with {self._owed} not undone: a saga's block is not left "
+                "yet. Await its task, or workflow.all_handlers_finished, before; in a Signal "
+                "handler call saga.fail(error) instead of raising."
+            )
+        return False
+
+
+def _parts(error: BaseException) -> Iterator[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        for part in error.exceptions:
+            yield from _parts(part)
+    else:
+        yield error
 
 
 async def uninterrupted(work: Coroutine[Any, Any, T]) -> T:
     """Await ``work`` to its end, however many cancel requests arrive meanwhile.
 
+    They are not lost, but delivered at the next ``await`` after it.
+
     One ``asyncio.shield`` is not enough: it keeps ``work`` alive, but the
     cancelled task stops waiting for it, the Workflow closes, and ``work`` with it.
     """
+    current = asyncio.current_task()
+    assert current is not None, "a coroutine of a Workflow runs in a task"
+    before, requested = current.cancelling(), workflow.cancellation_reason()
     task = asyncio.create_task(work)
+    cancelled = False
     while not task.done():
         try:
             await workflow.wait([task])
         except asyncio.CancelledError:
-            _forget_cancellation()
+            cancelled = True
+    if cancelled:
+        asyncio.get_running_loop().call_soon(_deliver, current, before, requested)
     return task.result()
 
 
-def _forget_cancellation() -> None:
-    """Tell asyncio that the cancellation was dealt with (see ``asyncio.Task.uncancel``)."""
-    current = asyncio.current_task()
-    if current is not None:
-        current.uncancel()
+def _deliver(task: asyncio.Task[Any], before: int, requested: str | None) -> None:
+    """Cancel ``task`` again, unless who asked for it has meanwhile seen to it.
 
-
-def _first_failure(error: BaseException) -> BaseException:
-    """The failure itself, where a TaskGroup has wrapped it in a group."""
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
-
-
-def _ends_workflow(error: BaseException) -> bool:
-    """Whether Temporal closes the Workflow on this error.
-
-    It does not on a bug (a ``NameError``, say). Then it keeps the Workflow open
-    and tries again until the code is mended, and the trip may still succeed.
-
-    A Worker that evicts the Workflow from its cache cancels it too. That is
-    harmless: the SDK refuses every command of an evicted Workflow.
+    An ``asyncio.timeout`` or ``TaskGroup`` around it does, by ``Task.uncancel``.
     """
-    if isinstance(error, Exception):
-        return workflow.is_failure_exception(error)
-    # What remains (GeneratorExit, say) drops a coroutine that runs no longer.
-    return isinstance(error, asyncio.CancelledError)
+    if task.cancelling() > before:
+        task.uncancel()
+        task.cancel()
+    elif requested is None and workflow.cancellation_reason() is not None:
+        task.cancel()
+
+
+def _end_handler(why: str) -> NoReturn:
+    task = asyncio.current_task()
+    assert task is not None, "a coroutine of a Workflow runs in a task"
+    # Look at its exception, or asyncio logs that nobody did.
+    task.add_done_callback(lambda task: task.cancelled() or task.exception())
+    raise _HandlerOver(why)
+
+
+_LAST_COMMANDS = frozenset(
+    f"{how}_workflow_execution" for how in ("complete", "fail", "cancel", "continue_as_new")
+)
+
+
+def _workflow_ends() -> bool:
+    """Whether the Workflow is about to be closed.
+
+    Temporal has no public way to ask. If a later SDK keeps its commands elsewhere, this
+    is False, and the last paragraph of the promise is void; everything else holds.
+    """
+    completion = getattr(asyncio.get_running_loop(), "_current_completion", None)
+    commands = completion.successful.commands if completion else ()
+    return any(command.WhichOneof("variant") in _LAST_COMMANDS for command in commands)

@@ -1,11 +1,11 @@
 """Answers to the exercises, correct and wrong, with what the check has to say of each."""
 
-from exercise_answers import ex01, ex02, ex03, ex04, ex05, ex06, ex07, ex08, ex09, ex10, ex11
+from exercise_answers import ex01, ex02, ex03, ex04, ex05, ex06, ex07, ex08, ex09, ex10, ex11, ex13
 from exercise_answers.answer import CORRECT, UNTOUCHED, Answer
 
 ANSWERS: dict[str, dict[str, Answer]] = {
     name: answers
-    for module in (ex01, ex02, ex03, ex04, ex05, ex06, ex07, ex08, ex09, ex10, ex11)
+    for module in (ex01, ex02, ex03, ex04, ex05, ex06, ex07, ex08, ex09, ex10, ex11, ex13)
     for name, answers in module.ANSWERS.items()
 }
 

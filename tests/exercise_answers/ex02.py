@@ -9,13 +9,13 @@ REFERENCE = my_first_trip.solution_code
 IN_PARALLEL = changed(
     REFERENCE,
     (
-        """        flight = await call_once(Activities.book_flight, request)
-        hotel = await call_once(Activities.book_hotel, request)
-        car = await call_once(Activities.book_car, request)
+        """        flight = await call_twice(Activities.book_flight, request)
+        hotel = await call_twice(Activities.book_hotel, request)
+        car = await call_twice(Activities.book_car, request)
 """,
-        """        flight = await call_once(Activities.book_flight, request)
+        """        flight = await call_twice(Activities.book_flight, request)
         hotel, car = await asyncio.gather(
-            call_once(Activities.book_hotel, request), call_once(Activities.book_car, request)
+            call_twice(Activities.book_hotel, request), call_twice(Activities.book_car, request)
         )
 """,
     ),
@@ -41,8 +41,11 @@ class Mine:
         )
 """
 
-STORE = "        await call_once(Activities.store_booking_request, request)\n"
-PAY = "        await call_once(Activities.accept_payment, bill)\n"
+BODY = REFERENCE.partition("@workflow.defn")
+COPIED = BODY[1] + BODY[2].replace("call_twice(", "call_once(")
+
+STORE = "        await call_twice(Activities.store_booking_request, request)\n"
+PAY = "        await call_twice(Activities.accept_payment, bill)\n"
 
 ANSWERS = {
     "my_first_trip": {
@@ -50,18 +53,20 @@ ANSWERS = {
         "reference": Answer(REFERENCE, CORRECT),
         "hotel and car at once": Answer(IN_PARALLEL, CORRECT),
         "a loop in a method": Answer(IN_METHODS, CORRECT),
+        "copied from the page": Answer(COPIED, "blip not retried"),
         "request not stored": Answer(changed(REFERENCE, (STORE, "")), "not stored"),
         "nobody pays": Answer(changed(REFERENCE, (PAY, "")), "incomplete"),
         "only the flight is paid": Answer(
             changed(REFERENCE, (" + hotel.price_cents + car.price_cents", "")), "incomplete"
         ),
         "payment not awaited": Answer(
-            changed(REFERENCE, ("await call_once(Activities.acc", "call_once(Activities.acc")),
+            changed(REFERENCE, ("await call_twice(Activities.acc", "call_twice(Activities.acc")),
             "not awaited",
         ),
         "booking not awaited": Answer(
             changed(
-                REFERENCE, ("await call_once(Activities.book_car", "call_once(Activities.book_car")
+                REFERENCE,
+                ("await call_twice(Activities.book_car", "call_twice(Activities.book_car"),
             ),
             "not awaited",
         ),

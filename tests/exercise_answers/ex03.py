@@ -1,5 +1,8 @@
 """Answers to the exercises of notebook 03."""
 
+from inspect import getsource
+
+from lab.designs.undo_what_succeeded import UndoWhatSucceeded
 from lab.exercises import undo_in_reverse
 
 from exercise_answers.answer import CORRECT, UNTOUCHED, Answer, changed
@@ -18,12 +21,12 @@ LIST_OF_UNDOS = (
     + """
         undos = []
         try:
-            flight = await call_once(Activities.book_flight, request)
-            undos.append(Activities.cancel_flight)
             hotel = await call_once(Activities.book_hotel, request)
             undos.append(Activities.cancel_hotel)
             car = await call_once(Activities.book_car, request)
             undos.append(Activities.cancel_car)
+            flight = await call_once(Activities.book_flight, request)
+            undos.append(Activities.cancel_flight)
             price = flight.price_cents + hotel.price_cents + car.price_cents
             bill = PaymentRequest(request.confirmation_code, request.customer, price)
             await call_once(Activities.accept_payment, bill)
@@ -40,12 +43,12 @@ EXIT_STACK = (
     HEAD
     + """
         async with AsyncExitStack() as stack:
-            flight = await call_once(Activities.book_flight, request)
-            stack.push_async_callback(call_undo, Activities.cancel_flight, trip)
             hotel = await call_once(Activities.book_hotel, request)
             stack.push_async_callback(call_undo, Activities.cancel_hotel, trip)
             car = await call_once(Activities.book_car, request)
             stack.push_async_callback(call_undo, Activities.cancel_car, trip)
+            flight = await call_once(Activities.book_flight, request)
+            stack.push_async_callback(call_undo, Activities.cancel_flight, trip)
             price = flight.price_cents + hotel.price_cents + car.price_cents
             bill = PaymentRequest(request.confirmation_code, request.customer, price)
             await call_once(Activities.accept_payment, bill)
@@ -64,9 +67,9 @@ OUR_SAGA = (
                     undo=partial(call_undo, undo, trip),
                     name=undo.__name__,
                 )
-            flight = await step(Activities.book_flight, Activities.cancel_flight, request)
             hotel = await step(Activities.book_hotel, Activities.cancel_hotel, request)
             car = await step(Activities.book_car, Activities.cancel_car, request)
+            flight = await step(Activities.book_flight, Activities.cancel_flight, request)
             price = flight.price_cents + hotel.price_cents + car.price_cents
             bill = PaymentRequest(request.confirmation_code, request.customer, price)
             await step(Activities.accept_payment, Activities.refund_payment, bill)
@@ -101,9 +104,9 @@ class Mine(Undoing):
             raise
 
     async def book(self, request):
-        flight = await self.do(Activities.book_flight, request, Activities.cancel_flight)
         hotel = await self.do(Activities.book_hotel, request, Activities.cancel_hotel)
         car = await self.do(Activities.book_car, request, Activities.cancel_car)
+        flight = await self.do(Activities.book_flight, request, Activities.cancel_flight)
         price = flight.price_cents + hotel.price_cents + car.price_cents
         bill = PaymentRequest(request.confirmation_code, request.customer, price)
         await self.do(Activities.accept_payment, bill, Activities.refund_payment)
@@ -111,6 +114,44 @@ class Mine(Undoing):
 """
 
 REFERENCE = undo_in_reverse.solution_code
+
+A_VARIABLE_A_STEP = (
+    HEAD
+    + """
+        flight = hotel = car = payment = None
+        try:
+            hotel = await call_once(Activities.book_hotel, request)
+            car = await call_once(Activities.book_car, request)
+            flight = await call_once(Activities.book_flight, request)
+            price = flight.price_cents + hotel.price_cents + car.price_cents
+            bill = PaymentRequest(request.confirmation_code, request.customer, price)
+            payment = await call_once(Activities.accept_payment, bill)
+        except ActivityError:
+            if payment:
+                await call_undo(Activities.refund_payment, trip)
+            if flight:
+                await call_undo(Activities.cancel_flight, trip)
+            if car:
+                await call_undo(Activities.cancel_car, trip)
+            if hotel:
+                await call_undo(Activities.cancel_hotel, trip)
+            raise
+        return price
+"""
+)
+
+COPIED = changed(
+    getsource(UndoWhatSucceeded),
+    (getsource(UndoWhatSucceeded).partition("raise\n")[2], "        return price_cents\n"),
+)
+UNDO_FLIGHT = """            if flight:
+                await call_undo(Activities.cancel_flight, trip)
+"""
+UNDOS_COPIED = changed(
+    A_VARIABLE_A_STEP,
+    (UNDO_FLIGHT, ""),
+    ("            raise\n", UNDO_FLIGHT + "            raise\n"),
+)
 
 FORWARD_ORDER = changed(LIST_OF_UNDOS, ("reversed(undos)", "undos"))
 EVERYTHING = changed(
@@ -125,11 +166,14 @@ EVERYTHING = changed(
 ANSWERS = {
     "undo_in_reverse": {
         "untouched": Answer(undo_in_reverse.skeleton, UNTOUCHED),
-        "reference, if result:": Answer(REFERENCE, CORRECT),
-        "list of undos": Answer(LIST_OF_UNDOS, CORRECT),
+        "reference, list of undos": Answer(REFERENCE, CORRECT),
+        "the refund in the list too": Answer(LIST_OF_UNDOS, CORRECT),
+        "if result:": Answer(A_VARIABLE_A_STEP, CORRECT),
         "exit stack": Answer(EXIT_STACK, CORRECT),
         "our Saga": Answer(OUR_SAGA, CORRECT),
         "class hierarchy": Answer(CLASS_HIERARCHY, CORRECT),
+        "copied from the page, whole": Answer(COPIED, "not the task"),
+        "the undos copied from the page": Answer(UNDOS_COPIED, "wrong order"),
         "forward order": Answer(FORWARD_ORDER, "wrong order"),
         "compensates everything": Answer(EVERYTHING, "everything"),
         "nothing awaited": Answer(

@@ -1,6 +1,6 @@
 """Answers to the exercises of the capstone."""
 
-from lab.breaking.scenarios import STEPS, CancelAt, Scenario, script
+from lab.breaking.scenarios import STEPS, CancelAt, Scenario, fault_at
 from lab.exercises import insurance_desk, insured_trip
 from lab.exercises.ex11_capstone import IN_PRODUCTION, Submission
 
@@ -109,7 +109,7 @@ IGNORED_AFTER = changed(
 
 DECLINED = {"confirmation_code": TEST_DECLINE}
 LOST = [
-    Scenario(f"{step}: lost", "mine", faults=(script(step, Fault.LOST_ACKNOWLEDGEMENT),))
+    Scenario(f"{step}: lost", "mine", faults=(fault_at(step, Fault.LOST_ACKNOWLEDGEMENT),))
     for step in (*STEPS, "insure_trip")
 ]
 TESTS = [

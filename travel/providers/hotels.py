@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from sqlalchemy import Connection, delete, insert, select
 
 from travel.errors import Rejected
@@ -10,12 +12,39 @@ from travel.providers.once import do_once, undo_once
 from travel.store.database import AnyRow, Database, hotels, room_holds, rooms
 
 
+class Hotels(Protocol):
+    """What the two Activities need of a hotel company: see ``travel.providers.outside``."""
+
+    def book(self, key: str, request: TripRequest) -> HotelBooking:
+        """Hold a room, once, however often it is called. Raises ``Rejected``."""
+        ...
+
+    def cancel(self, key: str, confirmation_code: str) -> None:
+        """Release the room, or see that it will never be booked under ``key``."""
+        ...
+
+
+class OwnHotels:
+    """Ours: they know the key for ever."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def book(self, key: str, request: TripRequest) -> HotelBooking:
+        """See ``book`` below."""
+        return book(self._database, key, request)
+
+    def cancel(self, key: str, confirmation_code: str) -> None:
+        """See ``cancel`` below."""
+        cancel(self._database, key, confirmation_code)
+
+
 def book(database: Database, key: str, request: TripRequest) -> HotelBooking:
     """Hold one room of the type asked for, at the destination, for each night.
 
     Raises ``Rejected`` if no such room is free for the whole stay.
     """
-    return do_once(database, key, HotelBooking, lambda connection: _book(connection, request))
+    return do_once(database, key, HotelBooking, lambda connection: hold_room(connection, request))
 
 
 def cancel(database: Database, key: str, confirmation_code: str) -> None:
@@ -24,7 +53,8 @@ def cancel(database: Database, key: str, confirmation_code: str) -> None:
     undo_once(database, key, lambda connection: connection.execute(release))
 
 
-def _book(connection: Connection, request: TripRequest) -> HotelBooking:
+def hold_room(connection: Connection, request: TripRequest) -> HotelBooking:
+    """Hold a room, without asking whether it was done before. Raises ``Rejected``."""
     nights = stay_dates(request)
     room = _free_room(connection, request, nights)
     connection.execute(

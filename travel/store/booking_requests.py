@@ -10,6 +10,7 @@ from sqlalchemy import Connection, select, update
 from travel.errors import Rejected
 from travel.models import TripRequest
 from travel.store.database import Database, airports, booking_requests, insert_new
+from travel.store.failures import again
 
 Outcome = Literal["booked", "failed"]
 
@@ -35,13 +36,21 @@ def store(database: Database, request: TripRequest) -> None:
 
 
 def record_outcome(database: Database, request: TripRequest, outcome: Outcome) -> None:
-    """Note what the customer was told; the audit holds us to it."""
+    """Note what the customer was told; the audit holds us to it.
+
+    Nobody repeats this for us as Temporal does an Activity, so it is tried more than once.
+    """
     # The code may belong to another customer's trip, whose outcome is not ours to tell.
     row = (booking_requests.c.confirmation_code == request.confirmation_code) & (
         booking_requests.c.customer == request.customer
     )
-    with database.transaction() as connection:
-        connection.execute(update(booking_requests).where(row).values(outcome=outcome))
+    record = update(booking_requests).where(row).values(outcome=outcome)
+
+    def write() -> None:
+        with database.transaction() as connection:
+            connection.execute(record)
+
+    again(write)
 
 
 def _check_airports(connection: Connection, request: TripRequest) -> None:

@@ -4,25 +4,29 @@ The database, not the Workflow, makes double booking impossible: a seat, a room
 night and a car day are primary keys, so a second holder is an error.
 
 SQLite in a file by default, so that Workers in other processes share it;
-PostgreSQL where ``TRAVEL_DATABASE_URL`` says so.
+PostgreSQL where ``TRAVEL_DATABASE_URL`` says so, also behind a pooler that gives
+each transaction another connection: nothing here outlives a transaction.
 """
 
 from __future__ import annotations
 
-import os
+import json
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import (
     JSON,
+    URL,
     CheckConstraint,
     Column,
     Connection,
     Engine,
+    Float,
     ForeignKey,
     Index,
     Insert,
@@ -35,14 +39,17 @@ from sqlalchemy import (
     UniqueConstraint,
     create_engine,
     event,
-    make_url,
+    inspect,
+    literal_column,
+    update,
 )
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.pool import StaticPool
 
-from travel.errors import InvalidInput
-
-URL_VARIABLE = "TRAVEL_DATABASE_URL"
-DEFAULT_FILE = Path(__file__).resolve().parents[2] / ".travel.sqlite"
+from travel.errors import DatabaseUnavailable, InvalidInput
+from travel.store.address import EXPECTED, URL_VARIABLE, database_url, parse, shown
+from travel.store.failures import translated_failures
+from travel.store.files import engine_to_read, refuse_strangers
 
 AnyRow = Row[*tuple[Any, ...]]
 
@@ -160,6 +167,16 @@ outbox = Table(
     Column("customer", String, nullable=False),
     Column("text", Text, nullable=False),
 )
+# What a person settled where a provider refused an undo. See travel.store.settlements.
+settlements = Table(
+    "settlements",
+    metadata,
+    Column("confirmation_code", String, primary_key=True),
+    Column("undo", String, primary_key=True),
+    Column("settled_by", String, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("settled_at", String, nullable=False),
+)
 
 # --- which provider calls were made: idempotency keys and tombstones ---------
 
@@ -172,12 +189,48 @@ provider_calls = Table(
     Index("provider_calls_state", "state"),
 )
 
+# --- what we asked of companies that are not ours: see travel.providers.outside ---
+
+orders = Table(
+    "orders",
+    metadata,
+    Column("key", String, primary_key=True),
+    # "open", "done", "refused" or "undone", as in provider_calls.
+    Column("state", String, nullable=False),
+    # Guest, place, dates: what the company was asked for. NULL if it never was.
+    Column("request", JSON),
+    # Seconds since 1970. Written before each request leaves the house.
+    Column("first_sent", Float),
+    Column("last_sent", Float),
+    Column("sent", Integer, nullable=False, default=0),
+    Column("acknowledged", Integer, nullable=False, default=0),
+    # The company's reservation, once we know it. Nobody else may claim the number.
+    Column("number", String, unique=True),
+    Column("answer", JSON),
+)
+order_replies = Table(
+    "order_replies",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("key", String, nullable=False, index=True),
+    # NULL for a refusal, then the answer holds the reason.
+    Column("number", String),
+    Column("answer", JSON, nullable=False),
+)
+
 
 class Database:
-    """The travel database: an engine and the two ways to use it."""
+    """The travel database: an engine and the two ways to use it.
 
-    def __init__(self, engine: Engine) -> None:
+    What goes wrong in either is a ``DatabaseUnavailable``. ``url`` is the whole URL,
+    for another process that is to open the same database; ``str`` of a database is
+    what may be shown of it.
+    """
+
+    def __init__(self, engine: Engine, url: URL | None = None) -> None:
         self.engine = engine
+        self.url = (url or engine.url).render_as_string(hide_password=False)
+        self._shown = shown(engine.url)
         # SQLite has one writer at a time, and the others ask again after a nap.
         # Those of this process can line up instead. Other databases do that themselves.
         one_writer = engine.dialect.name == "sqlite"
@@ -188,17 +241,21 @@ class Database:
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
         """Read and write, all of it or nothing."""
-        with self._turn, self.engine.begin() as connection:
+        with translated_failures(), self._turn, self.engine.begin() as connection:
             yield connection
 
     @contextmanager
     def snapshot(self) -> Iterator[Connection]:
         """Read only, one consistent state, without holding up a writer."""
-        options: dict[str, Any] = {"isolation_level": "REPEATABLE READ"}
+        # PostgreSQL's driver says both with the BEGIN itself, so they end with it.
+        options: dict[str, Any] = {
+            "isolation_level": "REPEATABLE READ",
+            "postgresql_readonly": True,
+        }
         if self.engine.dialect.name == "sqlite":
             options = {READ_ONLY: True}
         engine = self.engine.execution_options(**options)
-        with engine.connect() as connection, connection.begin():
+        with translated_failures(), engine.connect() as connection, connection.begin():
             yield connection
 
     def create_tables(self) -> None:
@@ -208,54 +265,139 @@ class Database:
                 # CREATE TABLE IF NOT EXISTS can still collide with itself there.
                 connection.exec_driver_sql("SELECT pg_advisory_xact_lock(20250120)")
             metadata.create_all(connection)
+            # Touches no row, but tells a role or a server that may only read, and a table
+            # that is not ours; what was created then goes with the transaction.
+            harmless = update(booking_requests).where(literal_column("1 = 0"))
+            connection.execute(harmless.values(outcome=None))
 
     def close(self) -> None:
         """Give every connection back."""
         self.engine.dispose()
 
     def __str__(self) -> str:
-        return self.engine.url.render_as_string(hide_password=True)
+        return self._shown
 
 
-def database_url() -> str:
-    """``TRAVEL_DATABASE_URL``, or the SQLite file beside the package."""
-    return os.environ.get(URL_VARIABLE) or f"sqlite:///{DEFAULT_FILE}"
+# --- opening ------------------------------------------------------------------
 
 
 def open_database(url: str | None = None) -> Database:
     """Open the database at ``url`` (default: ``database_url()``) and create its tables.
 
-    Raises ``InvalidInput``, which never shows a password, if the URL is not one
-    or the database cannot be reached and written.
+    Raises ``InvalidInput``, which never shows a password, if the URL is not one, if
+    the file belongs to another program, or if the database cannot be reached and written.
     """
-    try:
-        parsed = make_url(url or database_url())
-        if parsed.drivername == "postgresql":
-            parsed = parsed.set(drivername="postgresql+psycopg")
-        engine = create_engine(parsed, **_pool_options(parsed.get_backend_name()))
-    # ImportError: a kind of database that SQLAlchemy knows, but whose driver is not here.
-    except (ArgumentError, NoSuchModuleError, ValueError, ImportError):
-        raise InvalidInput(
-            f"{URL_VARIABLE} is not a database URL; expected sqlite:///FILE "
-            "or postgresql://USER:PASSWORD@HOST/NAME."
-        ) from None
-    if engine.dialect.name == "sqlite":
-        _configure_sqlite(engine)
-    database = Database(engine)
+    where = parse(url or database_url())
+    if where.database and where.get_backend_name() == "sqlite":
+        refuse_strangers(Path(where.database), set(metadata.tables))
+    database = _open(where)
     try:
         database.create_tables()
-    except DBAPIError as error:
+    except DatabaseUnavailable as error:
         database.close()
         raise InvalidInput(
-            f"The database {database} cannot be used ({reason_of(error)}); "
+            f"The database {database} cannot be used ({error.reason}); "
             "expected one that exists and can be written."
         ) from None
     return database
 
 
-def reason_of(error: DBAPIError) -> str:
-    """What the database itself says, in one line: without the statement, which holds names."""
-    return next(iter(str(error.orig).strip().splitlines()), "no reason given")
+def open_existing(url: str | None = None) -> Database:
+    """Open the database at ``url`` (default: ``database_url()``) to read, and only that.
+
+    Makes no file and no table. Raises ``InvalidInput`` if there is no travel database.
+    """
+    where = parse(url or database_url())
+    if where.get_backend_name() == "sqlite":
+        database = Database(engine_to_read(Path(where.database or "")), where)
+    else:
+        database = _open(where)
+    try:
+        with database.snapshot() as connection:
+            lacking = _lacking(connection)
+    except DatabaseUnavailable as error:
+        database.close()
+        raise InvalidInput(
+            f"The database {database} cannot be read ({error.reason}); "
+            "expected one that python -m travel.worker has filled."
+        ) from None
+    if lacking:
+        database.close()
+        raise InvalidInput(
+            f"The database {database} has no {lacking}; expected one that "
+            "python -m travel.worker has filled, which also adds what an older one lacks."
+        )
+    return database
+
+
+def memory_database() -> Database:
+    """A database of this process alone, gone when it is closed: for simulations."""
+    engine = create_engine(
+        "sqlite://", poolclass=StaticPool, connect_args={"check_same_thread": False}, **_OPTIONS
+    )
+    _configure_sqlite(engine)
+    database = Database(engine)
+    database.create_tables()
+    return database
+
+
+_OPTIONS: dict[str, Any] = {
+    # Nor does SQLAlchemy's own log show names.
+    "hide_parameters": True,
+    # Not as escapes: a server whose encoding is SQL_ASCII cannot look into those.
+    "json_serializer": partial(json.dumps, ensure_ascii=False),
+}
+
+
+def _open(where: URL) -> Database:
+    if where.get_backend_name() == "sqlite":
+        engine = create_engine(where, connect_args={"timeout": 30}, **_OPTIONS)
+        _configure_sqlite(engine)
+        return Database(engine, where)
+    try:
+        given = where.get_dialect()().create_connect_args(where)[1]
+    except (SQLAlchemyError, ValueError):
+        raise InvalidInput(
+            f"{URL_VARIABLE} has an option whose value cannot be used; {EXPECTED}."
+        ) from None
+    arguments = {
+        **given,
+        # Whatever encoding the server keeps its text in.
+        "client_encoding": "utf8",
+        # A prepared statement belongs to a connection. A pooler in transaction mode
+        # would run it on another one, where its name may mean somebody else's.
+        "prepare_threshold": None,
+    }
+    # Only what may be shown: an engine shows its URL in more places than one.
+    public = URL.create(where.drivername, host=where.host, port=where.port, database=where.database)
+    engine = create_engine(
+        public,
+        connect_args=arguments,
+        # Notices that the server was restarted before a statement does.
+        pool_pre_ping=True,
+        pool_size=10,
+        max_overflow=20,
+        use_native_hstore=False,
+        **_OPTIONS,
+    )
+    return Database(engine, where)
+
+
+def _lacking(connection: Connection) -> str | None:
+    """The first table or column that a travel database has and this one has not."""
+    found = inspect(connection)
+    names = set(found.get_table_names())
+    for table in metadata.sorted_tables:
+        if table.name not in names:
+            return f"table {table.name}"
+        columns = {column["name"] for column in found.get_columns(table.name)}
+        for column in table.columns:
+            if column.name not in columns:
+                return f"column {column.name} in its table {table.name}"
+    return None
+
+
+# --- inserting ----------------------------------------------------------------
 
 
 def insert_new(connection: Connection, table: Table, **values: Any) -> bool:
@@ -285,13 +427,6 @@ def _insert_or_ignore(connection: Connection, table: Table) -> Insert:
     from sqlalchemy.dialects import sqlite
 
     return sqlite.insert(table).on_conflict_do_nothing()
-
-
-def _pool_options(backend: str) -> dict[str, Any]:
-    if backend == "sqlite":
-        return {"connect_args": {"timeout": 30}}
-    # A pre-ping notices that the server was restarted before a statement does.
-    return {"pool_pre_ping": True, "pool_size": 10, "max_overflow": 20}
 
 
 def _configure_sqlite(engine: Engine) -> None:

@@ -7,10 +7,11 @@ state of it.
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Select, func, select
+from sqlalchemy import Connection, Select, Table, func, select
 
 from travel.models import Passenger, TripRequest
 from travel.store.database import (
@@ -85,26 +86,34 @@ class Trip:
         return not (self.seats or self.nights or self.days or self.charged_cents)
 
 
-def read_trips(database: Database) -> dict[str, Trip]:
-    """Every confirmation code the database knows, with what belongs to it."""
+def read_trips(database: Database, codes: Sequence[str] | None = None) -> dict[str, Trip]:
+    """Every confirmation code the database knows, or those of ``codes`` that it knows.
+
+    All of them at once take a kilobyte or more of memory each.
+    """
     with database.snapshot() as connection:
-        return _read_trips(connection)
+        return _read_trips(connection, codes)
 
 
-def _read_trips(connection: Connection) -> dict[str, Trip]:
+def _read_trips(connection: Connection, codes: Sequence[str] | None) -> dict[str, Trip]:
+    def rows(query: Select[*tuple[Any, ...]], table: Table) -> Iterator[AnyRow]:
+        if codes is not None:
+            query = query.where(table.c.confirmation_code.in_(codes))
+        return iter(connection.execute(query))
+
     trips: dict[str, Trip] = defaultdict(Trip)
-    for row in connection.execute(select(booking_requests)):
+    for row in rows(select(booking_requests), booking_requests):
         trips[row.confirmation_code].request = _request(row.request)
         trips[row.confirmation_code].outcome = row.outcome
-    for row in connection.execute(_held_seats()):
+    for row in rows(_held_seats(), seat_holds):
         route = (row.origin, row.destination)
         seat = Seat(row.flight, row.seat, route, row.date, row.cabin, row.fare_cents)
         trips[row.confirmation_code].seats.append(seat)
-    for row in connection.execute(_held_nights()):
+    for row in rows(_held_nights(), room_holds):
         trips[row.confirmation_code].nights.append(Night(*_but_last(row)))
-    for row in connection.execute(_held_days()):
+    for row in rows(_held_days(), car_holds):
         trips[row.confirmation_code].days.append(Day(*_but_last(row)))
-    for row in connection.execute(select(ledger)):
+    for row in rows(select(ledger), ledger):
         sign = 1 if row.entry == "charge" else -1
         trips[row.confirmation_code].charged_cents += sign * row.amount_cents
     return trips

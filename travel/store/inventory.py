@@ -20,6 +20,7 @@ from travel.store.database import (
     rooms,
     routes,
 )
+from travel.store.failures import again
 from travel.store.seed_data import SeedData
 
 
@@ -53,10 +54,14 @@ def store_seed_data(database: Database, seed: SeedData) -> None:
     or two at once, is the same as once. Raises ``InvalidInput`` if the database
     was filled from a file that says otherwise.
     """
-    with database.transaction() as connection:
-        for table, rows in _rows(seed):
-            insert_many(connection, table, rows)
-            _check_stored(database, connection, table, rows)
+
+    def store() -> None:
+        with database.transaction() as connection:
+            for table, rows in _rows(seed):
+                insert_many(connection, table, rows)
+                _check_stored(database, connection, table, rows)
+
+    again(store)
 
 
 def count_seed_data(database: Database) -> SeedCounts:

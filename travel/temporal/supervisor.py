@@ -65,19 +65,25 @@ def die_with_supervisor() -> Callable[[], None] | None:
 
 def wait_while_wanted(server: subprocess.Popen[bytes], caller: int) -> None:
     """Return when the server ended, or when nobody is there any more who wants it."""
-    input_ended = threading.Event()
-    threading.Thread(target=wait_for_end_of_input, args=(input_ended,), daemon=True).start()
+    over = threading.Event()
+    for wait in (wait_for_end_of_input, server.wait):
+        threading.Thread(target=set_after, args=(wait, over), daemon=True).start()
     # A forked child of the caller keeps our standard input open: ask for the parent too.
-    while server.poll() is None and os.getppid() == caller:
-        if input_ended.wait(POLL_SECONDS):
+    while os.getppid() == caller:
+        if over.wait(POLL_SECONDS):
             return
 
 
-def wait_for_end_of_input(ended: threading.Event) -> None:
-    """Set ``ended`` when nobody holds the other end of our standard input."""
+def set_after(wait: Callable[[], object], over: threading.Event) -> None:
+    """Set ``over`` when ``wait`` returns."""
+    wait()
+    over.set()
+
+
+def wait_for_end_of_input() -> None:
+    """Return when nobody holds the other end of our standard input."""
     while os.read(sys.stdin.fileno(), 1024):
         pass
-    ended.set()
 
 
 def stop(server: subprocess.Popen[bytes], grace_seconds: float) -> None:

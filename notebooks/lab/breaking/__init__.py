@@ -16,7 +16,7 @@ __getattr__ = exported(
         "score_crashes": "crashes",
         "score_script": "scripts",
         "score_terminated": "terminations",
-        "script": "scenarios",
+        "fault_at": "scenarios",
         "STEPS": "scenarios",
         "switchboard": "switchboards",
         "terminate_before": "terminations",

@@ -6,8 +6,8 @@ from typing import Any
 
 from lab.running.system import Faults, Trip, start
 from lab.showing.history import History
-from lab.showing.scoreboards import Cell
 from lab.showing.tables import SYMBOLS, Table
+from travel.audit import Report
 from travel.models import TripRequest
 
 
@@ -25,10 +25,20 @@ async def _row(request: TripRequest | str, design: Any, faults: Faults) -> list[
     lab = await start(designs=[design], faults=faults)
     trip = await lab.book(request, design)
     await lab.settled()
-    left = str(Cell.of(lab.audit()))
+    left = _left(lab.audit())
     undone = _compensations(await trip.history())
     await lab.close()
-    return [design.__name__, _told(trip), undone, "nothing" if left == "0" else left]
+    return [design.__name__, _told(trip), undone, left or "nothing"]
+
+
+def _left(report: Report) -> str:
+    """``"2 reservations, $1,225"``, or nothing."""
+    parts = []
+    if report.orphans:
+        parts.append(f"{report.orphans} reservation{'' if report.orphans == 1 else 's'}")
+    if report.money_kept_cents:
+        parts.append(f"${report.money_kept_cents / 100:,.0f}")
+    return ", ".join(parts)
 
 
 def _told(trip: Trip) -> str:

@@ -17,7 +17,7 @@ from lab.running.reconciling import reconcile
 from lab.running.system import Trip
 from lab.running.worker_process import start_without_worker, start_worker
 from lab.showing.scoreboards import Cell
-from travel.audit import Finding, Report
+from travel.audit import Finding
 from travel.faults import Fault, ScriptedFault
 from travel.workflows.reconcile_trips import ReconcileTrips
 
@@ -87,7 +87,7 @@ def cell_of(trips: Sequence[Trip], findings: Sequence[Finding]) -> Cell:
     """What the audit found of these trips, as a cell."""
     codes = {trip.request.confirmation_code for trip in trips}
     own = [finding for finding in findings if finding.confirmation_code in codes]
-    return Cell.of(Report(len(trips), 0, own))
+    return Cell.of(own, len(trips))
 
 
 def _is_hit(design: Any, scenario: Scenario) -> bool:

@@ -1,22 +1,23 @@
 """What can go wrong with a trip, as scenarios that any design can be put through.
 
 A scenario is a trip, a script of faults and perhaps cancel requests at exact
-moments. ``run_scenarios`` books one trip for each, side by side, and says what
-the audit and the Event History found afterwards.
+moments. ``run_scenarios`` books one trip for each, on the simulator or on a server, and
+says what the audit and the Event History found afterwards.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from typing import Any
 
 from temporalio.client import WorkflowHandle
 
-from lab.running.system import System, Trip, start
-from lab.showing.history import History
+from lab.breaking.simulated import Bench
+from lab.running.system import CountedScript, System, Trip
+from lab.showing.history import RUNNING, History
 from travel.audit import Finding
 from travel.faults import Fault, ScriptedFault
 from travel.models import Passenger, TripRequest
@@ -99,8 +100,8 @@ AT_ONCE = 64
 """Trips under way at a time: more would wait for the processor until their attempts time out."""
 
 
-def script(step: str, fault: Fault, *attempts: int) -> ScriptedFault:
-    """A line of a script; no attempts means every attempt."""
+def fault_at(step: str, fault: Fault, *attempts: int) -> ScriptedFault:
+    """A fault at these attempts of a step; no attempts means every attempt."""
     return ScriptedFault(step, fault, attempts)
 
 
@@ -108,8 +109,8 @@ def standard_scenarios() -> list[Scenario]:
     """The scenarios behind the scoreboard, each kind at every step where it can happen."""
     return [
         *_rejections(),
-        *(_at(step, "outage", script(step, Fault.OUTAGE)) for step in STEPS),
-        *(_at(step, "blip", script(step, Fault.BLIP, 1)) for step in STEPS),
+        *(_at(step, "outage", fault_at(step, Fault.OUTAGE)) for step in STEPS),
+        *(_at(step, "blip", fault_at(step, Fault.BLIP, 1)) for step in STEPS),
         *_lost_replies(),
         *_late_commits(),
         *(_cancel_during(step) for step in (*STEPS, "send_confirmation_email")),
@@ -118,7 +119,7 @@ def standard_scenarios() -> list[Scenario]:
         Scenario(
             "email down for ever",
             "email down",
-            faults=(script("send_confirmation_email", Fault.OUTAGE),),
+            faults=(fault_at("send_confirmation_email", Fault.OUTAGE),),
         ),
     ]
 
@@ -140,11 +141,11 @@ def _rejections() -> list[Scenario]:
 def _lost_replies() -> list[Scenario]:
     lost = Fault.LOST_ACKNOWLEDGEMENT
     once = [
-        Scenario(f"first reply of {step} lost", "lost reply", faults=(script(step, lost, 1),))
+        Scenario(f"first reply of {step} lost", "lost reply", faults=(fault_at(step, lost, 1),))
         for step in STEPS
     ]
     for_ever = [
-        Scenario(f"every reply of {step} lost", "lost reply", faults=(script(step, lost),))
+        Scenario(f"every reply of {step} lost", "lost reply", faults=(fault_at(step, lost),))
         for step in STEPS
     ]
     return once + for_ever
@@ -153,7 +154,7 @@ def _lost_replies() -> list[Scenario]:
 def _late_commits() -> list[Scenario]:
     """The first attempt times out and commits later, when the others have failed."""
     return [
-        _at(step, "late commit", script(step, Fault.LATE_COMMIT, 1), script(step, Fault.OUTAGE))
+        _at(step, "late commit", fault_at(step, Fault.LATE_COMMIT, 1), fault_at(step, Fault.OUTAGE))
         for step in STEPS
     ]
 
@@ -164,7 +165,7 @@ def _cancel_during(step: str) -> Scenario:
     return Scenario(
         f"cancel during {step}",
         "cancel",
-        faults=(script(step, Fault.NO_REPLY, 1),),
+        faults=(fault_at(step, Fault.NO_REPLY, 1),),
         cancels=(CancelAt(step),),
     )
 
@@ -177,7 +178,7 @@ def _cancels_while_undoing() -> list[Scenario]:
         Scenario(
             "a cancel, then another while undoing",
             kind,
-            faults=(script("book_car", Fault.NO_REPLY, 1),),
+            faults=(fault_at("book_car", Fault.NO_REPLY, 1),),
             cancels=(CancelAt("book_car"), CancelAt("cancel_hotel")),
         ),
     ]
@@ -196,11 +197,11 @@ def _undos_down() -> list[Scenario]:
             {"confirmation_code": TEST_DECLINE} if undo != "refund_payment" else {},
             (
                 *(
-                    (script("accept_payment", Fault.LOST_ACKNOWLEDGEMENT),)
+                    (fault_at("accept_payment", Fault.LOST_ACKNOWLEDGEMENT),)
                     if "refund" in undo
                     else ()
                 ),
-                script(undo, Fault.OUTAGE, *range(1, 13)),
+                fault_at(undo, Fault.OUTAGE, *range(1, 13)),
             ),
         )
         for undo in UNDO_OF.values()
@@ -210,26 +211,58 @@ def _undos_down() -> list[Scenario]:
 async def run_scenarios(
     design: Any, scenarios: Iterable[Scenario], *, system: System | None = None
 ) -> list[Verdict]:
-    """Put ``design`` through all scenarios, ``AT_ONCE`` at a time; verdicts in the order given.
+    """Put ``design`` through all scenarios; verdicts in the order given.
 
-    Without ``system`` it gets a fresh one, which is closed afterwards.
+    Each is simulated, in a world of its own. With a ``system`` they are booked on its
+    server instead, ``AT_ONCE`` at a time.
     """
-    own = system is None
-    running = system or await start(designs=[design])
+    if system is not None:
+        return await _run(system, design, list(scenarios))
+    return await asyncio.to_thread(simulate_scenarios, design, list(scenarios))
+
+
+def simulate_scenarios(design: Any, scenarios: Sequence[Scenario]) -> list[Verdict]:
+    """The same, here and now."""
+    bench = Bench(design)
     try:
-        return await _run(running, design, list(scenarios))
+        return [
+            simulate(bench, scenario, request_for(number, scenario.changes))
+            for number, scenario in enumerate(scenarios, 1)
+        ]
     finally:
-        if own:
-            await running.close()
+        bench.close()
+
+
+def simulate(bench: Bench, scenario: Scenario, request: TripRequest) -> Verdict:
+    """Simulate one trip in a scenario."""
+    for cancel in scenario.cancels:
+        bench.at(request, cancel.step, _ask(cancel.times), cancel.attempt)
+    booked = bench.book(request, CountedScript(_of(request, scenario)))
+    history = booked.history
+    status = booked.status if booked.status != RUNNING else "stuck"
+    if booked.problem:
+        raise booked.problem
+    reason = history.reason if status != "completed" else ""
+    return Verdict(scenario, request, status, reason, history, booked.findings)
+
+
+def _ask(times: int) -> Callable[[Any], None]:
+    def ask(handle: Any) -> None:
+        for _ in range(times):
+            handle.cancel()
+
+    return ask
+
+
+def _of(request: TripRequest, scenario: Scenario) -> list[ScriptedFault]:
+    """The faults of a scenario, of this trip alone."""
+    code = request.confirmation_code
+    return [replace(fault, confirmation_code=code) for fault in scenario.faults]
 
 
 async def _run(system: System, design: Any, scenarios: list[Scenario]) -> list[Verdict]:
     pairs = [(s, request_for(number, s.changes)) for number, s in enumerate(scenarios, 1)]
-    system.faults = [
-        replace(fault, confirmation_code=request.confirmation_code)
-        for scenario, request in pairs
-        for fault in scenario.faults
-    ]
+    system.faults = [fault for scenario, request in pairs for fault in _of(request, scenario)]
     slots = asyncio.Semaphore(AT_ONCE)
     trips = await asyncio.gather(*[_book(system, design, *pair, slots) for pair in pairs])
     await system.settled()

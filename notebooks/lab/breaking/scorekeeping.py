@@ -23,27 +23,26 @@ RECORD = Path(__file__).with_name("scoreboard.json")
 
 @dataclass(frozen=True)
 class Entry:
-    """A row to be: its name, and the Workflow that is tried."""
+    """A row to be: the Workflow that is tried. The row bears its name."""
 
-    row: str
     module: str
-    design: str
+    row: str
 
     def load(self) -> Any:
         """The Workflow class."""
-        return getattr(importlib.import_module(self.module), self.design)
+        return getattr(importlib.import_module(self.module), self.row)
 
 
 SCRIPTS = {"script": "pre_temporal", "script with rollback": "pre_temporal_with_rollback"}
 """Rows of scripts without Temporal, and their modules in ``lab.original``."""
 
 WORKFLOWS = (
-    Entry("no compensation", "lab.designs.without_compensation", "WithoutCompensation"),
-    Entry("undo what succeeded", "lab.designs.undo_what_succeeded", "UndoWhatSucceeded"),
-    Entry("retry, then undo", "lab.designs.retry_then_undo", "RetryThenUndo"),
-    Entry("survive a cancel", "lab.designs.undo_registered_late", "UndoRegisteredLate"),
-    Entry("undo registered first", "travel.workflows.book_trip", "BookTrip"),
-    Entry("in parallel", "travel.workflows.book_in_parallel", "BookInParallel"),
+    Entry("lab.designs.without_compensation", "WithoutCompensation"),
+    Entry("lab.designs.undo_what_succeeded", "UndoWhatSucceeded"),
+    Entry("lab.designs.retry_then_undo", "RetryThenUndo"),
+    Entry("lab.designs.undo_registered_late", "UndoRegisteredLate"),
+    Entry("travel.workflows.book_trip", "BookTrip"),
+    Entry("travel.workflows.book_in_parallel", "BookInParallel"),
 )
 
 
@@ -61,11 +60,7 @@ def cells(verdicts: Iterable[Verdict]) -> dict[str, Cell]:
 
 def _cell(verdicts: Sequence[Verdict]) -> Cell:
     findings = [finding for verdict in verdicts for finding in verdict.findings]
-    return Cell(
-        orphans=sum(finding.kind != "money" for finding in findings),
-        money_kept_cents=sum(max(finding.amount_cents, 0) for finding in findings),
-        trips=len(verdicts),
-    )
+    return Cell.of(findings, len(verdicts))
 
 
 def recorded(*, before: str = "", kinds: Collection[str] = KINDS) -> Scoreboard:
@@ -78,6 +73,7 @@ def recorded(*, before: str = "", kinds: Collection[str] = KINDS) -> Scoreboard:
         if row == before:
             break
         board.add_row(row, {kind: Cell(**found[kind]) for kind in kinds if kind in found})
+    board.fresh = ""
     return board
 
 

@@ -20,7 +20,8 @@ from lab.showing.scoreboards import Cell
 from lab.showing.tables import Lines
 from travel.audit import Finding, audit
 from travel.models import TripRequest
-from travel.store.database import URL_VARIABLE, Database, open_database
+from travel.store.address import URL_VARIABLE, sqlite_url
+from travel.store.database import Database, open_database
 from travel.store.inventory import store_seed_data
 from travel.store.seed_data import load_seed_data
 
@@ -38,7 +39,7 @@ class ScriptVerdict:
 def new_database() -> Database:
     """A database with the seed data in it, which scripts find from now on."""
     folder = tempfile.TemporaryDirectory(dir=scratch_folder(), ignore_cleanup_errors=True)
-    database = open_database(f"sqlite:///{Path(folder.name, 'travel.sqlite')}")
+    database = open_database(sqlite_url(Path(folder.name, "travel.sqlite")))
     atexit.register(folder.cleanup)
     atexit.register(database.close)
     store_seed_data(database, load_seed_data())
@@ -64,7 +65,7 @@ def run_until_killed(script: str, *arguments: str, at: str) -> Lines:
 async def score_script(script: ModuleType) -> dict[str, Cell]:
     """Put a script through the standard scenarios, except those that cancel a Workflow."""
     with tempfile.TemporaryDirectory(dir=scratch_folder(), ignore_cleanup_errors=True) as folder:
-        database = open_database(f"sqlite:///{Path(folder, 'travel.sqlite')}")
+        database = open_database(sqlite_url(Path(folder, "travel.sqlite")))
         try:
             store_seed_data(database, load_seed_data())
             return cells(await _run(script, database))

@@ -36,6 +36,8 @@ REFRESH_SECONDS = 1.0
 SHOWN = 12
 """Trips in the table: the latest."""
 
+HIDDEN = {"max_width": "760px", "display": "none"}
+
 
 class Switchboard:
     """The widgets, and the parts that they switch."""
@@ -52,8 +54,9 @@ class Switchboard:
         self._watching: asyncio.Task[None] | None = None
         self.state = widgets.HTML()
         self.held = widgets.HTML()
-        self.timeline = widgets.Image(format="png", layout={"max_width": "760px"})
-        self.risk = widgets.Image(format="png", layout={"max_width": "760px"})
+        # Hidden until there is something to show: a browser takes an empty one for broken.
+        self.timeline = widgets.Image(format="png", layout=dict(HIDDEN))
+        self.risk = widgets.Image(format="png", layout=dict(HIDDEN))
         self.box = widgets.VBox([self._controls(), self.state, self.held, self.timeline, self.risk])
         self._show_state()
 
@@ -158,10 +161,10 @@ class Switchboard:
         table = await asyncio.to_thread(held_table, self.system.database)
         rows = [row for row in table.rows if row[0] in latest]
         self.held.value = replace(table, rows=rows, tones=())._repr_html_()
-        self.risk.value = await asyncio.to_thread(money_at_risk(self._risk).png)
+        _show(self.risk, await asyncio.to_thread(money_at_risk(self._risk).png))
         with contextlib.suppress(IndexError):
             history = await self.trips[-1].history()
-            self.timeline.value = await asyncio.to_thread(timeline(history).png)
+            _show(self.timeline, await asyncio.to_thread(timeline(history).png))
 
     def _show_state(self, holdings: dict[str, Holding] | None = None) -> None:
         known = list((holdings or {}).values())
@@ -189,6 +192,11 @@ async def switchboard() -> Switchboard:
     switches = Switches(Path(folder, "switches.json"))
     worker = await start_worker(system, switches=switches.path)
     return Switchboard(system, worker, switches)
+
+
+def _show(image: widgets.Image, png: bytes) -> None:
+    image.value = png
+    image.layout.display = None
 
 
 def _at_risk_cents(holdings: dict[str, Holding]) -> int:

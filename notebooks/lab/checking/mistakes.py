@@ -44,6 +44,10 @@ MISTAKES = {
         "Each step builds on those before it. Which step can be taken back without pulling the "
         "ground from under another?",
     ),
+    "not the task": Mistake(
+        "Another trip than the one asked for",
+        "Read the task again: which step was to come first, and which after it?",
+    ),
     "everything": Mistake(
         "Missing state tracking: compensating everything",
         "How does your code know, when the error arrives, which steps had been started?",
@@ -144,6 +148,31 @@ MISTAKES = {
     "no tombstone": Mistake(
         "Forgetting that the undo came first",
         "The undo may overtake its do. What can it leave behind, so that the late do is refused?",
+    ),
+    "done twice": Mistake(
+        "Doing it twice",
+        "It had succeeded, and was asked for again. Which line does that, and what would it cost "
+        "with a provider that has no keys?",
+    ),
+    "email forgotten": Mistake(
+        "Telling nobody",
+        "The trip is booked and paid. How does the customer learn of it?",
+    ),
+    "email too early": Mistake(
+        "Telling too early",
+        "The email says that the trip is paid. When is that true?",
+    ),
+    "too slow": Mistake(
+        "Waiting too long",
+        "One attempt failed, and a customer waits. How long is the pause before the next one?",
+    ),
+    "too hasty": Mistake(
+        "Giving no time to answer",
+        "A provider may need two seconds. When do you stop listening?",
+    ),
+    "table changed": Mistake(
+        "Changing what was only shown",
+        "The table belongs to whoever asks. Which line changes it?",
     ),
     "left": Mistake(
         "Something left behind",

@@ -17,7 +17,7 @@ from travel.workflows.calls import call, call_undo
 
 @workflow.defn
 class EmailInTheSaga:
-    """As ``RetryThenUndo``, but a failed email rolls back a paid trip."""
+    """The email is a step like the others: if it fails, a paid trip is rolled back."""
 
     @workflow.run
     async def run(self, request: TripRequest) -> int:

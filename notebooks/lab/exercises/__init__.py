@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from lab.checking.cell_magic import register
 from lab.checking.exercise import Exercise
+from lab.checking.modules import PRELUDE as PRELUDE
 from lab.exercises.ex01_the_messy_version import undo_in_a_script
 from lab.exercises.ex02_a_durable_workflow import my_first_trip
 from lab.exercises.ex03_the_saga import undo_in_reverse
@@ -18,6 +19,7 @@ from lab.exercises.ex08_kill_the_worker import car_first
 from lab.exercises.ex09_book_in_parallel import side_by_side
 from lab.exercises.ex10_beyond_one_machine import who_is_abandoned
 from lab.exercises.ex11_capstone import defend_it, insurance_desk, insured_trip
+from lab.exercises.ex13_what_a_saga_cannot_promise import which_tool
 
 ALL: dict[str, Exercise] = {
     exercise.name: exercise
@@ -34,6 +36,7 @@ ALL: dict[str, Exercise] = {
         ask_twice,
         car_first,
         side_by_side,
+        which_tool,
         who_is_abandoned,
         insurance_desk,
         insured_trip,

@@ -6,16 +6,16 @@ from lab.checking.exercise import ScriptExercise
 SOLUTION = """
 def book(desk, request):
     trip = Cancellation(request.confirmation_code)
-    undos = []
     desk.store_booking_request(request)
+    undos = []
     try:
-        flight = desk.book_flight(request)
-        undos.append(desk.cancel_flight)
         hotel = desk.book_hotel(request)
         undos.append(desk.cancel_hotel)
+        flight = desk.book_flight(request)
+        undos.append(desk.cancel_flight)
         car = desk.book_car(request)
         undos.append(desk.cancel_car)
-        price_cents = flight.price_cents + hotel.price_cents + car.price_cents
+        price_cents = hotel.price_cents + flight.price_cents + car.price_cents
         bill = PaymentRequest(request.confirmation_code, request.customer, price_cents)
         desk.accept_payment(bill)
     except TravelError:
@@ -37,8 +37,8 @@ undo_in_a_script = ScriptExercise(
     ),
     hints=(
         "Write down, after each booking, what would undo it.",
-        "Look at the next section: what does the colleague's patch keep in BOOKINGS, and what does "
-        "it do with that?",
+        "Look at try_hard, at the top of this notebook: where does it note a success? Note there "
+        "what would undo it.",
         "undos.append(...)  after each booking, and in the except block a loop over "
         "reversed(undos), then raise",
     ),

@@ -1,9 +1,9 @@
 """Notebook 02: the first Workflow of one's own."""
 
 from lab.breaking.scenarios import Scenario
-from lab.checking.common import BOOKED, rejection
+from lab.checking.common import BOOKED, blip, happy, refused
 from lab.checking.exercise import WorkflowExercise
-from lab.checking.judging import booked, replays
+from lab.checking.judging import booked, retried_blip
 from lab.checking.trials import Trial
 from travel.models import Passenger
 
@@ -12,22 +12,32 @@ SKELETON = """
 class MyFirstTrip:
     @workflow.run
     async def run(self, request: TripRequest) -> int:
-        # Store the request, book flight, hotel and car, take the payment.
-        raise NotImplementedError("your steps")
+        # --- your code ---
+        raise NotImplementedError("your steps, two attempts each")
+        # --- end ---
 """
 
 SOLUTION = """
+async def call_twice(activity, message):
+    return await workflow.execute_activity_method(
+        activity,
+        message,
+        start_to_close_timeout=timedelta(seconds=3),
+        retry_policy=RetryPolicy(maximum_attempts=2),
+    )
+
+
 @workflow.defn
 class MyFirstTrip:
     @workflow.run
     async def run(self, request: TripRequest) -> int:
-        await call_once(Activities.store_booking_request, request)
-        flight = await call_once(Activities.book_flight, request)
-        hotel = await call_once(Activities.book_hotel, request)
-        car = await call_once(Activities.book_car, request)
+        await call_twice(Activities.store_booking_request, request)
+        flight = await call_twice(Activities.book_flight, request)
+        hotel = await call_twice(Activities.book_hotel, request)
+        car = await call_twice(Activities.book_car, request)
         price_cents = flight.price_cents + hotel.price_cents + car.price_cents
         bill = PaymentRequest(request.confirmation_code, request.customer, price_cents)
-        await call_once(Activities.accept_payment, bill)
+        await call_twice(Activities.accept_payment, bill)
         return price_cents
 """
 
@@ -38,24 +48,28 @@ my_first_trip = WorkflowExercise(
     title="My first trip",
     skeleton=SKELETON,
     trials=(
-        Trial(
-            Scenario("every provider says yes", "happy"), BOOKED, (booked, replays), replayed=True
-        ),
+        happy(),
         Trial(
             Scenario("two travellers, one in business", "happy", {"passengers": _FAMILY}),
             BOOKED,
             (booked,),
         ),
-        rejection("book_flight"),
+        blip("book_hotel", retried_blip("book_hotel")),
+        refused("book_flight"),
     ),
     hints=(
-        "Five calls, one after the other. Each booking returns its price.",
-        "Look at WithoutCompensation in this notebook: which call comes first, and what does the "
-        "bill consist of?",
-        "hotel = await call_once(Activities.book_hotel, ...)",
+        "Five calls, one after the other. Each booking returns its price. What a call may cost in "
+        "attempts is said where it is made.",
+        "Look at WithoutCompensation in this notebook for the steps, and at call_once for the "
+        "attempts: which word in it means one?",
+        "workflow.execute_activity_method(..., retry_policy=RetryPolicy(maximum_attempts=...))",
     ),
-    shapes={"not stored": "await call_once(Activities.store_booking_request, ...)  comes first"},
+    shapes={
+        "not stored": "the first call of all: Activities.store_booking_request",
+        "blip not retried": "a call of your own like call_once, with maximum_attempts=2",
+    },
     solution_code=SOLUTION,
     why="The request is stored before any provider is called, so whatever they hold belongs to a "
-    "known trip. The bill adds up what the providers confirmed, not what we hoped for.",
+    "known trip. The bill adds up what the providers confirmed, not what we hoped for. Retrying is "
+    "the server's business: your code says how often and waits.",
 )

@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from lab.changes.hotel_first import HotelFirst
 from lab.checking.common import outage, rejection
 from lab.checking.exercise import ValueExercise
 from lab.checking.report_card import Line
 from lab.checking.trials import Problem, Trial, run_trials
-from travel.workflows.book_trip import BookTrip
 
 FAILURES: dict[str, Trial] = {
-    "flight rejected": rejection("book_flight"),
     "hotel rejected": rejection("book_hotel"),
     "car rejected": rejection("book_car"),
+    "flight rejected": rejection("book_flight"),
     "payment declined": rejection("accept_payment"),
     "hotel outage": outage("book_hotel"),
-    "car outage": outage("book_car"),
+    "flight outage": outage("book_flight"),
     "payment outage": outage("accept_payment"),
 }
 
@@ -25,26 +25,26 @@ Prediction = Mapping[str, Sequence[str]] | Callable[[str], Sequence[str]]
 
 SOLUTION = """
 predicted = {
-    "flight rejected": [],
-    "hotel rejected": ["cancel_flight"],
-    "car rejected": ["cancel_hotel", "cancel_flight"],
-    "payment declined": ["cancel_car", "cancel_hotel", "cancel_flight"],
-    "hotel outage": ["cancel_hotel", "cancel_flight"],
-    "car outage": ["cancel_car", "cancel_hotel", "cancel_flight"],
-    "payment outage": ["refund_payment", "cancel_car", "cancel_hotel", "cancel_flight"],
+    "hotel rejected": [],
+    "car rejected": ["cancel_hotel"],
+    "flight rejected": ["cancel_car", "cancel_hotel"],
+    "payment declined": ["cancel_flight", "cancel_car", "cancel_hotel"],
+    "hotel outage": ["cancel_hotel"],
+    "flight outage": ["cancel_flight", "cancel_car", "cancel_hotel"],
+    "payment outage": ["refund_payment", "cancel_flight", "cancel_car", "cancel_hotel"],
 }
 """
 
 
 async def judge(prediction: Any) -> list[Line]:
-    """Compare with seven trips through ``BookTrip``."""
+    """Compare with seven trips through ``HotelFirst``."""
     said = {name: _predicted(prediction, name) for name in FAILURES}
     if all(answer is None for answer in said.values()):
         raise NotImplementedError
-    found = await run_trials(BookTrip, list(FAILURES.values()))
+    found = await run_trials(HotelFirst, list(FAILURES.values()))
     return [
-        _line(name, said[name], one.history.compensations)
-        for name, one in zip(FAILURES, found, strict=True)
+        _line(name, said[name], each[0].history.compensations)
+        for name, each in zip(FAILURES, found, strict=True)
     ]
 
 
@@ -78,7 +78,8 @@ predict_compensations = ValueExercise(
     judge_value=judge,
     hints=(
         "A rejection is an answer, an outage is none.",
-        "Compare each rejected with the outage below it in the picture of the outcomes.",
+        "Compare each rejected with the outage below it in the picture of the outcomes: the same "
+        "rule holds here, for the order hotel, car, flight, payment.",
         '"some failure": ["the newest undo", "the one before it", ...]',
     ),
     solution_code=SOLUTION,

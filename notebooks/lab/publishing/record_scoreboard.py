@@ -2,7 +2,8 @@
 
     python -m lab.publishing.record_scoreboard        (in the folder notebooks)
 
-Takes some minutes: real Workers are killed, and attempts time out in real time.
+Takes some minutes: real Workers are killed, and attempts time out in real time. Then draw
+it anew: ``python -m lab.publishing.scoreboard_picture``.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ too long for one slide into several. Everything the page needs is inside the one
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -98,12 +99,19 @@ def _prepare(cell: NotebookNode, chapter: str, columns: dict[str, int]) -> None:
     """Name its notebook, lead its links to slides, replace what only a kernel can show."""
     cell.metadata.setdefault("slideshow", NotebookNode()).data = NotebookNode(chapter=chapter)
     if cell.cell_type == "markdown":
+        cell.source = _unfolded(cell.source)
         for name, column in columns.items():
             cell.source = cell.source.replace(f"]({name})", f"](#/{column})")
     for index, output in enumerate(cell.get("outputs", [])):
         if WIDGET in output.get("data", {}):
             data = {"text/markdown": INSTEAD_OF_WIDGET}
             cell.outputs[index] = new_output("display_data", data)
+
+
+def _unfolded(text: str) -> str:
+    """Notes that a page folds away: the speaker view is to show them."""
+    text = re.sub(r"<summary>(.*?)</summary>", r"**\1.**", text)
+    return re.sub(r"</?details>\n*", "", text)
 
 
 def _place(cell: NotebookNode, *, first: bool) -> None:
@@ -117,12 +125,12 @@ def _place(cell: NotebookNode, *, first: bool) -> None:
 
 def _page_parts() -> dict[str, Any]:
     """What the template puts into the page: styles and scripts, reveal.js first."""
-    package = find_spec("sphinx_revealjs")
+    package = find_spec("pyreveal")
     if package is None or not package.submodule_search_locations:
-        sys.exit("The slides need sphinx-revealjs: python -m pip install -r requirements.txt")
-    reveal = Path(package.submodule_search_locations[0]) / "_static" / "revealjs"
-    styles = [reveal / "dist/reset.css", reveal / "dist/reveal.css", TEMPLATE / "deck.css"]
-    scripts = [reveal / "dist/reveal.js", reveal / "plugin/notes/notes.js", TEMPLATE / "deck.js"]
+        sys.exit("The slides need pyreveal: python -m pip install -r tests/requirements.txt")
+    reveal = Path(package.submodule_search_locations[0]) / "revealjs" / "dist"
+    styles = [reveal / "reset.css", reveal / "reveal.css", TEMPLATE / "deck.css"]
+    scripts = [reveal / "reveal.js", reveal / "plugin" / "notes.js", TEMPLATE / "deck.js"]
     return {
         "styles": [path.read_text(encoding="utf-8") for path in styles],
         "scripts": [path.read_text(encoding="utf-8") for path in scripts],

@@ -11,6 +11,10 @@ from collections.abc import Coroutine
 from functools import cache
 from typing import Any, TypeVar
 
+from temporalio.service import RPCError, RPCStatusCode
+
+from lab.running.errors import ServerGone
+
 T = TypeVar("T")
 
 
@@ -23,8 +27,16 @@ class BackgroundLoop:
         self._thread.start()
 
     async def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Await ``work`` from another loop; interrupting the cell cancels it."""
-        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self.loop))
+        """Await ``work`` from another loop; interrupting the cell cancels it.
+
+        Raises ``ServerGone`` for whichever call meets a server that does not answer.
+        """
+        try:
+            return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self.loop))
+        except RPCError as error:
+            if error.status != RPCStatusCode.UNAVAILABLE:
+                raise
+            raise ServerGone.after(error.message) from None
 
     def run_blocking(self, work: Coroutine[Any, Any, T], timeout_seconds: float) -> T:
         """Wait for ``work`` where nothing can be awaited: at the end of the kernel."""

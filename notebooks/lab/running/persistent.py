@@ -10,23 +10,35 @@ from typing import Any
 
 from lab.running.background import background
 from lab.running.scratch import scratch_folder
-from lab.running.system import SwitchableFaults, System, Trip, _systems
+from lab.running.system import SwitchableFaults, System, Trip, _close_with
 from lab.running.triggers import Triggers
 from travel.faults.injection import FaultInjection
 from travel.models import TripRequest
+from travel.store.address import sqlite_url
 from travel.store.database import open_database
 from travel.store.inventory import store_seed_data
 from travel.store.seed_data import load_seed_data
 from travel.temporal.connection import connect
-from travel.temporal.server import start_server
+from travel.temporal.server import Server, start_server
 from travel.workflows.book_trip import BookTrip
 
 
-@dataclass(eq=False)
+@dataclass
+class _LastServer:
+    """The one to be stopped at the end; knows nothing of the system, which would keep it alive."""
+
+    server: Server
+
+    async def stop(self) -> None:
+        await self.server.stop()
+
+
+@dataclass(eq=False, kw_only=True)
 class PersistentSystem(System):
     """A system with a server of its own and no Worker; see ``start_worker``."""
 
-    database_filename: str = ""
+    database_filename: str
+    _last: _LastServer
     _begun: list[tuple[Trip, Any]] = field(default_factory=list)
 
     async def begin(self, request: TripRequest | str, design: Any = BookTrip) -> Trip:
@@ -46,6 +58,7 @@ class PersistentSystem(System):
     async def _start_server(self) -> None:
         # Perhaps on another port: meanwhile somebody may have taken the old one.
         self.server = await start_server(ui=False, database_filename=self.database_filename)
+        self._last.server = self.server
         self.client = await connect(self.server.address)
         for trip, design in self._begun:
             trip.handle = self.client.get_workflow_handle_for(design.run, trip.handle.id)
@@ -57,29 +70,27 @@ async def start_persistent() -> PersistentSystem:
 
 
 async def _start_persistent() -> PersistentSystem:
-    stack = AsyncExitStack()
-    folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=scratch_folder())))
-    database = open_database(f"sqlite:///{folder / 'travel.sqlite'}")
-    stack.callback(database.close)
-    store_seed_data(database, load_seed_data())
-    filename = str(folder / "temporal.sqlite")
-    server = await start_server(ui=False, database_filename=filename)
-    switch = SwitchableFaults()
-    system = PersistentSystem(
-        client=await connect(server.address),
-        server=server,
-        database=database,
-        designs=(),
-        triggers=Triggers(),
-        switch=switch,
-        _injection=FaultInjection(switch),
-        _stack=stack,
-        database_filename=filename,
-    )
-
-    async def stop() -> None:
-        await system.server.stop()
-
-    stack.push_async_callback(stop)
-    _systems.append(system)
+    async with AsyncExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=scratch_folder())))
+        database = open_database(sqlite_url(folder / "travel.sqlite"))
+        stack.callback(database.close)
+        store_seed_data(database, load_seed_data())
+        filename = str(folder / "temporal.sqlite")
+        server = await start_server(ui=False, database_filename=filename)
+        last = _LastServer(server)
+        stack.push_async_callback(last.stop)
+        switch = SwitchableFaults()
+        system = PersistentSystem(
+            client=await connect(server.address),
+            server=server,
+            database=database,
+            designs=(),
+            triggers=Triggers(),
+            switch=switch,
+            _injection=FaultInjection(switch),
+            _stack=stack.pop_all(),
+            database_filename=filename,
+            _last=last,
+        )
+    _close_with(system)
     return system

@@ -9,14 +9,16 @@ from __future__ import annotations
 import asyncio
 import atexit
 import contextlib
+import gc
 import logging
 import sys
 import tempfile
+import weakref
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from contextlib import AsyncExitStack
-from dataclasses import dataclass, field, fields, replace
-from functools import partial
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from dataclasses import dataclass, field, fields
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +26,13 @@ from temporalio.client import Client, WorkflowHandle
 from temporalio.testing import TimeSkipper
 
 from lab.running.background import background
+from lab.running.errors import ServerGone, StillUnderWay
+from lab.running.namespaces import Namespaces
+from lab.running.room import check_room
 from lab.running.scratch import scratch_folder
 from lab.running.triggers import Triggers
+from lab.running.waiting import waits_for
+from lab.running.web_ui_address import ui_public_path, web_ui_page
 from lab.showing.history import History, cancel_noticed, read_history
 from lab.showing.links import Link
 from travel.audit import Report, audit
@@ -33,10 +40,10 @@ from travel.booking import TripResult, result_of, start_trip
 from travel.faults import Fault, FaultModel, ScriptedFault, ScriptedFaults
 from travel.faults.injection import FaultInjection
 from travel.models import TripRequest
+from travel.store.address import sqlite_url
 from travel.store.database import Database, open_database
 from travel.store.inventory import store_seed_data
 from travel.store.seed_data import load_seed_data
-from travel.temporal.connection import connect
 from travel.temporal.server import Server, start_server
 from travel.trips import forty_four_trips
 from travel.worker import WORKFLOWS, activities_of, running_worker
@@ -44,13 +51,18 @@ from travel.workflows.book_trip import BookTrip
 
 Faults = FaultModel | Iterable[ScriptedFault]
 
-NAMESPACES = ["default", *(f"system-{number}" for number in range(2, 100))]
 EXERCISES = "exercises"
 """One namespace for every check of an exercise: they are told apart by Task Queue and trip."""
 
-_unused = iter(NAMESPACES)
-_systems: list[System] = []
-_server: Server | None = None
+TICK_SECONDS = 0.5
+CLOSING_SECONDS = 30.0
+COLLECT_AT = 8
+AT_A_TIME = 2
+"""Systems that may still be closing when another one starts."""
+
+_open: set[AsyncExitStack] = set()
+_closing: set[asyncio.Task[None]] = set()
+_namespaces: Namespaces | None = None
 
 
 class CountedScript:
@@ -91,8 +103,36 @@ class Trip:
     result: TripResult | None = None
 
     async def end(self, within_seconds: float = 60) -> Trip:
-        """Wait for the end; raises ``TimeoutError`` if it does not come in that (real) time."""
-        return await background().run(asyncio.wait_for(self._end(), within_seconds))
+        """Wait for the end, for so many (real) seconds in which this machine was awake.
+
+        Raises ``StillUnderWay``, a ``TimeoutError`` that says what the trip waits for, and
+        ``ServerGone``.
+        """
+        return await background().run(self._end_within(within_seconds))
+
+    async def _end_within(self, seconds: float) -> Trip:
+        ending = asyncio.ensure_future(self._end())
+        clock = asyncio.get_running_loop().time
+        waited = 0.0
+        try:
+            while not ending.done():
+                if waited >= seconds:
+                    raise StillUnderWay(await self._still_under_way(seconds))
+                if not self.system.server.is_running:
+                    raise ServerGone.after("its process has ended")
+                tick, began = min(TICK_SECONDS, seconds - waited), clock()
+                await asyncio.wait([ending], timeout=tick)
+                # A laptop that slept meanwhile has not waited.
+                waited += min(clock() - began, 2 * tick)
+            return await ending
+        finally:
+            ending.cancel()
+
+    async def _still_under_way(self, seconds: float) -> str:
+        return (
+            f"The trip {self.request.confirmation_code} of {self.request.customer} is still under "
+            f"way after {seconds:g} s. It waits for {await waits_for(self.handle)}"
+        )
 
     async def _end(self) -> Trip:
         self.result = await result_of(self.handle, self.request, self.system.database)
@@ -117,7 +157,7 @@ class Trip:
     @property
     def web_ui(self) -> Link:
         """Where the Web UI shows this trip."""
-        return Link(f"{self.system.web_ui}/{self.handle.id}")
+        return self.system.web_ui_page("workflows", self.handle.id)
 
     @property
     def booked(self) -> bool:
@@ -144,11 +184,17 @@ class System:
     _stack: AsyncExitStack
     queue: str | None = None
     _begin_again: Callable[[], Awaitable[System]] | None = field(default=None, repr=False)
+    _at_end: weakref.finalize[Any, Any] = field(init=False, repr=False)
 
     @property
     def web_ui(self) -> Link:
         """Where the Web UI shows this system's Workflows."""
-        return Link(f"{self.server.ui_url}/namespaces/{self.client.namespace}/workflows")
+        return self.web_ui_page("workflows")
+
+    def web_ui_page(self, *path: str) -> Link:
+        """A page of the Web UI below this system's namespace."""
+        assert self.server.ui_url is not None, "start() starts a Web UI"
+        return web_ui_page(self.server.ui_url, "namespaces", self.client.namespace, *path)
 
     @property
     def faults(self) -> FaultModel:
@@ -221,17 +267,19 @@ class System:
         """
         assert self._begin_again is not None, "start() makes a system that can begin again"
         fresh = await background().run(self._begin_again())  # type: ignore[arg-type]
-        old = replace(self)
-        _systems.remove(fresh)
+        old = self._stack
+        for finalizer in (self._at_end, fresh._at_end):
+            finalizer.detach()
         for name in (f.name for f in fields(self)):
             setattr(self, name, getattr(fresh, name))
-        asyncio.run_coroutine_threadsafe(old._close(), background().loop)
+        _close_with(self)
+        _close_soon(old)
         if "lab.exercises" in sys.modules:
             sys.modules["lab.exercises"].forget()
 
     async def close(self) -> None:
-        """Stop the Worker and delete the database."""
-        await background().run(self._close())
+        """Stop the Worker and delete the database; so does the end of the last reference."""
+        await background().run(_close(self._stack))
 
     async def _settled(self) -> None:
         await self.triggers.in_flight.settled()
@@ -240,11 +288,6 @@ class System:
     async def _begin(self, request: TripRequest, design: Any) -> Trip:
         handle = await start_trip(self.client, request, design=design, queue=self.queue)
         return Trip(request, handle, self)
-
-    async def _close(self) -> None:
-        if self in _systems:
-            _systems.remove(self)
-        await self._stack.aclose()
 
 
 async def start(
@@ -280,40 +323,106 @@ async def _start(
 ) -> System:
     begin_again = partial(_start, designs, virtual_clock, namespace, queue, dict(options))
     _be_quiet()
-    server = await _running_server()
-    client = await connect(server.address, namespace=namespace or next(_unused))
-    stack = AsyncExitStack()
-    folder = stack.enter_context(tempfile.TemporaryDirectory(dir=scratch_folder()))
-    database = open_database(f"sqlite:///{Path(folder, 'travel.sqlite')}")
-    stack.callback(database.close)
-    store_seed_data(database, load_seed_data())
-    if further := options.pop("further_activities", None):
-        options["activities"] = [*activities_of(client, database), *further(database)]
-    switch, triggers = SwitchableFaults(), Triggers()
-    injection = FaultInjection(switch)
-    known = [*WORKFLOWS, *(design for design in designs if design not in WORKFLOWS)]
-    known = options.pop("workflows", known)
-    worker = running_worker(
-        client,
-        database,
-        workflows=known,
-        queue=queue,
-        **{"interceptors": [triggers, injection, triggers.in_flight], **options},
-    )
-    await stack.enter_async_context(worker)
-    stack.push_async_callback(injection.settled)
-    starter = TimeSkipper(client).client if virtual_clock else client
-    system = System(starter, server, database, known, triggers, switch, injection, stack, queue)
+    await _make_room()
+    async with AsyncExitStack() as stack:
+        namespaces = await _running_namespaces()
+        own = namespaces.shared(namespace) if namespace else namespaces.one()
+        client = await stack.enter_async_context(own)
+        folder = stack.enter_context(tempfile.TemporaryDirectory(dir=scratch_folder()))
+        database = open_database(sqlite_url(Path(folder, "travel.sqlite")))
+        stack.callback(database.close)
+        store_seed_data(database, load_seed_data())
+        if further := options.pop("further_activities", None):
+            options["activities"] = [*activities_of(client, database), *further(database)]
+        switch, triggers = SwitchableFaults(), Triggers()
+        injection = FaultInjection(switch)
+        known = [*WORKFLOWS, *(design for design in designs if design not in WORKFLOWS)]
+        known = options.pop("workflows", known)
+        worker = running_worker(
+            client,
+            database,
+            workflows=known,
+            queue=queue,
+            **{"interceptors": [triggers, injection, triggers.in_flight], **options},
+        )
+        # A task of its own: a Worker keeps the one that started it, and what came of that.
+        await asyncio.create_task(_enter(stack, worker))
+        stack.push_async_callback(injection.settled)
+        starter = TimeSkipper(client).client if virtual_clock else client
+        system = System(
+            starter,
+            namespaces.server,
+            database,
+            known,
+            triggers,
+            switch,
+            injection,
+            stack.pop_all(),
+            queue,
+        )
     system._begin_again = begin_again
-    _systems.append(system)
+    _close_with(system)
     return system
 
 
-async def _running_server() -> Server:
-    global _server
-    if _server is None:
-        _server = await start_server(namespaces=[*NAMESPACES[1:], EXERCISES])
-    return _server
+async def _enter(stack: AsyncExitStack, context: AbstractAsyncContextManager[Any]) -> None:
+    await stack.enter_async_context(context)
+
+
+async def _make_room() -> None:
+    """Wait for systems that are closing, and let go of what nobody refers to."""
+    while len(_closing) >= AT_A_TIME:
+        done, _ = await asyncio.wait(
+            _closing, timeout=CLOSING_SECONDS, return_when=asyncio.FIRST_COMPLETED
+        )
+        if not done:
+            break
+    if len(_open) >= COLLECT_AT:
+        gc.collect()
+        await asyncio.sleep(0)
+        if _closing:
+            await asyncio.wait(_closing, timeout=CLOSING_SECONDS)
+    check_room(len(_open))
+
+
+@cache
+def _starting() -> asyncio.Lock:
+    """Of the background loop: two systems that start at once share a server."""
+    return asyncio.Lock()
+
+
+async def _running_namespaces() -> Namespaces:
+    """Those of the kernel's one server, which is a new one if the last was killed."""
+    global _namespaces
+    async with _starting():
+        if _namespaces and not _namespaces.server.is_running:
+            await _namespaces.server.stop()
+            _namespaces = None
+        if _namespaces is None:
+            _namespaces = Namespaces(await start_server(ui_public_path=ui_public_path()))
+        return _namespaces
+
+
+def _close_with(system: System) -> None:
+    """Close what ``system`` has when nobody refers to it any more: a cell was run again."""
+    _open.add(system._stack)
+    system._at_end = weakref.finalize(system, _close_soon, system._stack)
+    system._at_end.atexit = False
+
+
+def _close_soon(stack: AsyncExitStack) -> None:
+    """Close in the background; may be called at any moment, in any thread."""
+    asyncio.run_coroutine_threadsafe(_close(stack), background().loop)
+
+
+async def _close(stack: AsyncExitStack) -> None:
+    if stack not in _open:
+        return
+    _open.discard(stack)
+    task = asyncio.ensure_future(stack.aclose())
+    _closing.add(task)
+    task.add_done_callback(_closing.discard)
+    await asyncio.shield(task)
 
 
 def _model(faults: Faults) -> FaultModel:
@@ -339,14 +448,14 @@ def _be_quiet() -> None:
 @atexit.register
 def _close_all() -> None:
     """At the end of the kernel. If it is killed instead, the server notices by itself."""
-    if not _systems and _server is None:
+    if not _open and not _closing and _namespaces is None:
         return
     with contextlib.suppress(Exception):
         background().run_blocking(_stop_everything(), timeout_seconds=20)
 
 
 async def _stop_everything() -> None:
-    for system in list(_systems):
-        await system._close()
-    if _server is not None:
-        await _server.stop()
+    closing = [_close(stack) for stack in list(_open)]
+    await asyncio.gather(*closing, *_closing, return_exceptions=True)
+    if _namespaces is not None:
+        await _namespaces.server.stop()

@@ -19,16 +19,18 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from temporalio.worker import Interceptor
 
+from lab.running.errors import LabError
 from lab.running.switches import Switches
 from lab.running.system import System, start
 from travel.faults import Fault, FaultModel, RandomFaults, ScriptedFault, ScriptedFaults
@@ -37,10 +39,13 @@ from travel.store.database import open_database
 from travel.store.inventory import store_seed_data
 from travel.store.seed_data import load_seed_data
 from travel.temporal.connection import connect, task_queue
-from travel.worker import WORKFLOWS, running_worker
+from travel.worker import WORKFLOWS, deployment, running_worker
 
 READY = "ready"
-READY_SECONDS = 60.0
+READY_SECONDS = 300.0
+DEATH_SECONDS = 300.0
+STOP_SECONDS = 10.0
+MOST_WORDS = 300
 
 STICKY = timedelta(seconds=0.5)
 """How long a Workflow Task waits for the Worker that has the Workflow in its memory,
@@ -52,6 +57,7 @@ class WorkerProcess:
     """A Worker in a child process."""
 
     _process: subprocess.Popen[bytes] = field(repr=False)
+    _errors: IO[bytes] = field(repr=False)
 
     @property
     def pid(self) -> int:
@@ -67,9 +73,24 @@ class WorkerProcess:
         """``kill -9``: the process gets no chance to do anything."""
         self._process.kill()
 
-    async def died(self, within_seconds: float = 30) -> int:
-        """Wait for its death; returns the exit code."""
-        return await asyncio.to_thread(self._process.wait, within_seconds)
+    @property
+    def last_words(self) -> str:
+        """The last line that it wrote on standard error; empty if it wrote nothing."""
+        if self._errors.closed:
+            return ""
+        self._errors.seek(0)
+        lines = self._errors.read().decode(errors="replace").split("\n")
+        return next((line.strip()[:MOST_WORDS] for line in reversed(lines) if line.strip()), "")
+
+    async def died(self, within_seconds: float = DEATH_SECONDS) -> int:
+        """Wait for its death; returns the exit code. Raises ``LabError`` if it lives on."""
+        try:
+            return await asyncio.to_thread(self._process.wait, within_seconds)
+        except subprocess.TimeoutExpired:
+            raise LabError(
+                f"The Worker process {self.pid} is still alive after {within_seconds:g} s; "
+                "expected it to die. worker.kill() ends it."
+            ) from None
 
     async def stop(self) -> None:
         """Let it finish what it does and wait until it is gone."""
@@ -83,17 +104,22 @@ class WorkerProcess:
             self._process.stdin.write(b"stop\n")
             self._process.stdin.close()
         try:
-            self._process.wait(10)
+            self._process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
         self._process.stdout.close()
+        self._errors.close()
 
     def _wait_until_ready(self) -> None:
         assert self._process.stdout is not None
         line = self._process.stdout.readline().decode().strip()
-        if line != READY:
-            raise RuntimeError(f"The Worker process did not start: {line or 'no reason given'}")
+        if line == READY:
+            return
+        self._process.stdout.read()  # until it has ended, and said why
+        code = self._process.wait()
+        why = self.last_words or f"it ended with exit code {code} and without a word"
+        raise LabError(f"The Worker process did not start: {why}")
 
 
 async def start_without_worker(
@@ -117,13 +143,16 @@ async def start_worker(
     seed: int | None = None,
     crash_together: int = 1,
     switches: Path | None = None,
+    build_id: str | None = None,
+    auto_upgrade: bool = False,
 ) -> WorkerProcess:
     """Start a Worker in a child process and return when it is ready to work.
 
     ``faults`` is its script; with ``seed`` it draws the outages of the 44 trips instead.
     ``crash_together`` holds each attempt that is to crash after its commit until so many
     are at that point; then one crash hits them all. ``switches`` is a file of
-    ``lab.running.switches``.
+    ``lab.running.switches``. With ``build_id`` it takes part in Worker Versioning; see
+    ``travel.worker.deployment`` and ``lab.running.deployments``.
     """
     (worker,) = await start_workers(
         system,
@@ -133,6 +162,8 @@ async def start_worker(
         seed=seed,
         crash_together=crash_together,
         switches=switches,
+        build_id=build_id,
+        auto_upgrade=auto_upgrade,
     )
     return worker
 
@@ -146,40 +177,46 @@ async def start_workers(
     seed: int | None = None,
     crash_together: int = 1,
     switches: Path | None = None,
+    build_id: str | None = None,
+    auto_upgrade: bool = False,
 ) -> list[WorkerProcess]:
     """Like ``start_worker``, for several at once."""
     orders = {
         "address": system.server.address,
         "namespace": system.client.namespace,
-        "database": system.database.engine.url.render_as_string(hide_password=False),
+        "database": system.database.url,
         "queue": system.queue or task_queue(),
         "faults": [asdict(fault) for fault in faults],
         "seed": seed,
         "workflows": [f"{design.__module__}:{design.__qualname__}" for design in workflows],
         "crash_together": crash_together,
         "switches": str(switches) if switches else None,
+        "build_id": build_id,
+        "auto_upgrade": auto_upgrade,
     }
-    workers = [WorkerProcess(_launch(orders)) for _ in range(number)]
-    for worker in workers:
-        system._stack.callback(worker._stop)
+    workers = []
+    for _ in range(number):
+        workers.append(_launch(orders))
+        system._stack.push_async_callback(workers[-1].stop)
     for worker in workers:
         await asyncio.wait_for(asyncio.to_thread(worker._wait_until_ready), READY_SECONDS)
     return workers
 
 
-def _launch(orders: dict[str, Any]) -> subprocess.Popen[bytes]:
+def _launch(orders: dict[str, Any]) -> WorkerProcess:
+    errors = tempfile.TemporaryFile()  # noqa: SIM115  open as long as the child lives
     process = subprocess.Popen(
         [sys.executable, "-m", "lab.running.worker_process"],
         cwd=Path(__file__).resolve().parents[2],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
+        stderr=errors,
         start_new_session=True,  # an interrupted cell does not interrupt it
     )
     assert process.stdin is not None
     process.stdin.write(json.dumps(orders).encode() + b"\n")
     process.stdin.flush()
-    return process
+    return WorkerProcess(process, errors)
 
 
 # --- in the child --------------------------------------------------------------
@@ -231,7 +268,7 @@ def _load(name: str) -> type:
 
 async def _work(orders: dict[str, Any], stopping: asyncio.Event) -> None:
     async with AsyncExitStack() as stack:
-        client = await connect(orders["address"], namespace=orders["namespace"])
+        client = await connect(orders["address"], own=True, namespace=orders["namespace"])
         database = open_database(orders["database"])
         stack.callback(database.close)
         worker = running_worker(
@@ -240,6 +277,7 @@ async def _work(orders: dict[str, Any], stopping: asyncio.Event) -> None:
             workflows=[_load(name) for name in orders["workflows"]],
             queue=orders["queue"],
             interceptors=[_interceptor(orders)],
+            deployment_config=deployment(orders["build_id"], auto_upgrade=orders["auto_upgrade"]),
             max_concurrent_activities=100,
             sticky_queue_schedule_to_start_timeout=STICKY,
         )

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
 from google.protobuf.json_format import MessageToDict
-from temporalio.api.common.v1 import Payload
+from temporalio.api.common.v1 import Payload, RetryPolicy
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.failure.v1 import Failure
 from temporalio.api.history.v1 import HistoryEvent
@@ -50,6 +50,9 @@ class Step:
 
     ``started`` is the last attempt's. ``failure`` is the type of the first cause,
     ``"Rejected"`` for example, and ``message`` what it said, in one line.
+    ``earlier`` has begin and end of each attempt before the last one. No event tells them:
+    they are what the retry policy and the last attempt's start leave room for.
+    ``earlier_failure`` is the type of the failure before the last attempt.
     """
 
     activity: str
@@ -62,6 +65,8 @@ class Step:
     failure: str = ""
     message: str = ""
     summary: str = ""
+    earlier: tuple[tuple[float, float], ...] = ()
+    earlier_failure: str = ""
 
     @property
     def words(self) -> str:
@@ -112,11 +117,17 @@ async def read_history(handle: WorkflowHandle[Any, Any]) -> History:
     """Read the Event History, and what the server knows of Activities still running."""
     description = await handle.describe()
     fetched = await handle.fetch_history()
-    pending = description.raw_description.pending_activities
+    return history_of(handle.id, fetched.events, description.raw_description.pending_activities)
+
+
+def history_of(
+    workflow_id: str, events: Iterable[HistoryEvent], pending: Iterable[PendingActivityInfo] = ()
+) -> History:
+    """The same from events that are here already; ``pending`` are Activities still running."""
     reader = _Reader({info.activity_id: info for info in pending})
-    for event in fetched.events:
+    for event in events:
         reader.read(event)
-    return reader.history(handle.id)
+    return reader.history(workflow_id)
 
 
 NOTICE_SECONDS = 2.0
@@ -150,6 +161,8 @@ class _Reader:
         self._pending = pending
         self._steps: dict[int, Step] = {}
         self._timers: dict[int, str] = {}
+        self._policies: dict[int, RetryPolicy] = {}
+        self._scheduled_by: dict[int, float] = {}
         self._events: list[Event] = []
         self._cancel_requested: list[float] = []
         self._status, self._reason = RUNNING, ""
@@ -191,7 +204,7 @@ class _Reader:
             return step.activity
         step = self._steps[attributes.scheduled_event_id]
         if kind == "ActivityTaskStarted":
-            step = replace(step, started=self._seconds, attempts=attributes.attempt)
+            step = self._started(step, attributes)
         elif kind == "ActivityTaskCancelRequested":
             step = replace(step, outcome="canceled", closed=self._seconds)
         elif kind in ENDS and step.outcome == RUNNING:
@@ -201,14 +214,28 @@ class _Reader:
         self._steps[attributes.scheduled_event_id] = step
         return step.activity + _remark(kind, step, attributes)
 
+    def _started(self, step: Step, attributes: Any) -> Step:
+        policy = self._policies[attributes.scheduled_event_id]
+        return replace(
+            step,
+            started=self._seconds,
+            attempts=attributes.attempt,
+            earlier=_earlier_attempts(step.scheduled, self._seconds, attributes.attempt, policy),
+            earlier_failure=_failure(attributes.last_failure)["failure"],
+        )
+
     def _scheduled(self, event: HistoryEvent, attributes: Any) -> Step:
+        self._policies[event.event_id] = attributes.retry_policy
         activity = attributes.activity_type.name
         step = Step(
             activity,
             role_of(activity),
             RUNNING,
             attempts=0,
-            scheduled=self._seconds,
+            # What one Workflow Task schedules is scheduled at once, though written one by one.
+            scheduled=self._scheduled_by.setdefault(
+                attributes.workflow_task_completed_event_id, self._seconds
+            ),
             summary=_summary(event),
         )
         pending = self._pending.get(attributes.activity_id)
@@ -234,6 +261,29 @@ class _Reader:
         if kind in ("TimerFired", "TimerCanceled"):
             return self._timers.get(attributes.started_event_id, "")
         return _other_detail(kind, attributes)
+
+
+def _earlier_attempts(
+    scheduled: float, started: float, attempts: int, policy: RetryPolicy
+) -> tuple[tuple[float, float], ...]:
+    """Begin and end of the attempts before the one that ``started``, all equally long."""
+    if attempts < 2:
+        return ()
+    first, longest = (
+        duration.ToTimedelta().total_seconds()
+        for duration in (policy.initial_interval, policy.maximum_interval)
+    )
+    pauses = [first * policy.backoff_coefficient**turn for turn in range(attempts - 1)]
+    pauses = [min(pause, longest) if longest else pause for pause in pauses]
+    # A provider may have asked for other pauses than the policy's.
+    work = max(started - scheduled - sum(pauses), 0.0)
+    stretch = (started - scheduled - work) / (sum(pauses) or 1.0)
+    spans, begin = [], scheduled
+    for pause in pauses:
+        end = begin + work / len(pauses)
+        spans.append((begin, end))
+        begin = end + pause * stretch
+    return tuple(spans)
 
 
 def type_name(event: HistoryEvent) -> str:

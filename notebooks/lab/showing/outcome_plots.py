@@ -24,7 +24,8 @@ PROVIDERS = {
 
 BOOKED = "booked"
 
-BRIEFS_RANGE = (15, 18)
+PROMISED = (15, 18)
+"""What the exercise says that this course grew from."""
 
 Group = tuple[str, tuple[str, ...]]
 """Kind of ending, and the compensations that ran."""
@@ -130,35 +131,39 @@ def _outcomes_alt(groups: Sequence[Group], counts: Counter[Group]) -> str:
 
 
 def distribution(
-    successes: int | None, n: int = 30, p: float = 0.405, brief: tuple[int, int] = BRIEFS_RANGE
+    successes: int | None, n: int = 30, p: float = 0.405, promised: tuple[int, int] = PROMISED
 ) -> Picture:
-    """How likely each number of booked trips is; this run's number and the brief's range marked."""
+    """How likely each number of booked trips is; this run's number and the promised range marked.
+
+    The chances are calculated, not drawn.
+    """
     chances = [math.comb(n, k) * p**k * (1 - p) ** (n - k) for k in range(n + 1)]
-    expected, inside = n * p, sum(chances[brief[0] : brief[1] + 1])
+    expected, inside = n * p, sum(chances[promised[0] : promised[1] + 1])
     with canvas(4.2) as (figure, axes):
         axes.bar(range(n + 1), chances, color=PALE, edgecolor=GREY, width=0.85)
-        _shade_brief(axes, chances, brief, inside)
+        _shade_promise(axes, chances, promised, inside)
         top = max(chances)
-        axes.axvline(expected, ymax=0.86, color=INK, linestyle=(0, (4, 2)), linewidth=1.8)
+        axes.axvline(expected, ymax=0.8, color=INK, linestyle=(0, (4, 2)), linewidth=1.8)
         axes.text(expected, top * 1.2, f"expected\n{expected:.4g}", ha="center", va="center")
         if successes is not None:
             _mark_run(axes, chances, successes)
         axes.set_ylim(0, top * 1.32)
         axes.set_xlabel(f"booked of {n} valid trips")
-        axes.set_yticks([])
-        axes.spines["left"].set_visible(False)
+        axes.set_ylabel("share of seeds")
+        axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+        axes.locator_params(axis="y", nbins=4)
         axes.set_xticks(range(0, n + 1, max(1, n // 10)))
-        title = _luck(successes, expected, brief, inside)
+        title = _luck(successes, expected, promised, inside)
         figure.suptitle(title, x=0.01, ha="left", fontweight="bold", fontsize=14)
     return Picture(figure, f"Binomial distribution, {n} trips at {p:.1%} each. {title}.")
 
 
-def _shade_brief(
-    axes: Axes, chances: Sequence[float], brief: tuple[int, int], inside: float
+def _shade_promise(
+    axes: Axes, chances: Sequence[float], promised: tuple[int, int], inside: float
 ) -> None:
-    low, high = brief
+    low, high = promised
     numbers = range(low, min(high, len(chances) - 1) + 1)
-    axes.axvspan(low - 0.5, high + 0.5, ymax=0.86, color=SKY, alpha=0.2, linewidth=0)
+    axes.axvspan(low - 0.5, high + 0.5, ymax=0.8, color=SKY, alpha=0.2, linewidth=0)
     axes.bar(
         numbers,
         [chances[k] for k in numbers],
@@ -170,7 +175,7 @@ def _shade_brief(
     axes.text(
         high + 0.8,
         max(chances) * 0.85,
-        f"the brief: {low} to {high}\n{inside:.0%} of all seeds",
+        f"the original exercise:\n{low} to {high}, {inside:.0%} of seeds",
         color=BLUE,
         fontweight="bold",
         va="center",
@@ -193,8 +198,8 @@ def _mark_run(axes: Axes, chances: Sequence[float], successes: int) -> None:
     )
 
 
-def _luck(successes: int | None, expected: float, brief: tuple[int, int], inside: float) -> str:
-    range_words = f"{brief[0]} to {brief[1]} happen in {inside:.0%} of runs"
+def _luck(successes: int | None, expected: float, promised: tuple[int, int], inside: float) -> str:
+    range_words = f"{promised[0]} to {promised[1]} happen in {inside:.0%} of runs"
     if successes is None:
         return f"{expected:.4g} booked is what to expect; {range_words}"
     return f"{successes} booked, {expected:.4g} expected; {range_words}"

@@ -12,13 +12,28 @@ from typing import Any
 
 from matplotlib import rc_context
 from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 # Okabe and Ito's colours, which colour-blind people can tell apart
 BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
 YELLOW, BLUE, RED, PURPLE = "#F0E442", "#0072B2", "#D55E00", "#CC79A7"
 GREY, PALE, INK = "#8A8A8A", "#EDEDED", "#222222"
+PLUM = "#8F4A78"
+
+# The same, dark enough for words on white
+OF_WORDS = {
+    ORANGE: "#8A5A00",
+    SKY: "#1F6E9E",
+    GREEN: "#00704F",
+    BLUE: "#00659E",
+    RED: "#A84300",
+    PURPLE: PLUM,
+    GREY: "#5F5F5F",
+}
 
 WIDTH = 10.0
 DOTS_PER_INCH = 160
@@ -47,15 +62,18 @@ class Picture:
     """A figure and what it shows, in words. Display it as the last line of a cell."""
 
     def __init__(self, figure: Figure, alt: str) -> None:
+        for words in figure.findobj(Text):
+            colour = to_hex(words.get_color()).upper()  # type: ignore[attr-defined]
+            words.set_color(OF_WORDS.get(colour, colour))  # type: ignore[attr-defined]
         self.figure = figure
         self.alt = " ".join(alt.split())
 
     def png(self) -> bytes:
-        """The picture as a PNG file's content."""
+        """The picture as a PNG file's content; its words are in there as well."""
         file = io.BytesIO()
         with rc_context(STYLE):
             self.figure.savefig(file, format="png", dpi=DOTS_PER_INCH, facecolor="white")
-        return _fewer_colours(file.getvalue())
+        return _fewer_colours(file.getvalue(), self.alt)
 
     def save(self, path: str | Path) -> None:
         """Write a PNG file."""
@@ -72,11 +90,14 @@ class Picture:
         return data, {"image/png": {"width": width, "alt": self.alt}}
 
 
-def _fewer_colours(png: bytes) -> bytes:
+def _fewer_colours(png: bytes, words: str) -> bytes:
     """The same picture in a third of the bytes: it is stored in a notebook."""
     picture = Image.open(io.BytesIO(png)).convert("RGB")
+    info = PngInfo()
+    info.add_itxt("Description", words)
     file = io.BytesIO()
-    picture.quantize(COLOURS, dither=Image.Dither.NONE).save(file, format="png", optimize=True)
+    fewer = picture.quantize(COLOURS, dither=Image.Dither.NONE)
+    fewer.save(file, format="png", optimize=True, pnginfo=info)
     return file.getvalue()
 
 

@@ -12,27 +12,34 @@ from matplotlib.patches import FancyBboxPatch
 from matplotlib.ticker import MultipleLocator
 
 from lab.showing.history import in_words
-from lab.showing.picture import GREEN, GREY, INK, RED, Picture, canvas
+from lab.showing.picture import BLUE, GREEN, GREY, INK, RED, Picture, canvas
 from lab.showing.scoreboards import Cell, Row, Scoreboard
 
 FEWEST = 5
 """Columns that there is room for at least, so that one cell alone is not a wall."""
 
-ROW = 0.6
+ROW = 0.62
 """Inches a row of the scoreboard is high."""
 
 
 def scoreboard(board: Scoreboard) -> Picture:
-    """Designs and kinds of fault: what the audit found, the calm cells clean."""
+    """Designs and kinds of fault: of how many trips the audit found something left.
+
+    The darker a cell, the larger the share. What the board got last is framed: the new
+    row, and in it what is not as in the row above; or the new column.
+    """
     columns = len(board.kinds)
-    height = 1.55 + ROW * max(len(board.rows), 1)
+    height = 1.85 + ROW * max(len(board.rows), 1)
     with canvas(height, width=2.3 + 0.94 * max(columns, FEWEST)) as (figure, axes):
-        worst = max((cell.orphans for row in board.rows for cell in row.cells.values()), default=0)
         for y, row in enumerate(board.rows):
             if _all_clean(row):
-                _draw_clean_row(axes, y, columns)
+                _draw_band(axes, y, columns, GREEN)
+            elif row.design == board.fresh:
+                _draw_band(axes, y, columns, BLUE)
             for x, kind in enumerate(board.kinds):
-                _draw_cell(axes, x, y, row.cells.get(kind), worst)
+                _draw_cell(axes, x, y, row.cells.get(kind))
+                if board.is_fresh(row, kind):
+                    _draw_frame(axes, x, y)
         _draw_board_labels(figure, axes, board)
     return Picture(figure, _board_alt(board))
 
@@ -41,33 +48,32 @@ def _all_clean(row: Row) -> bool:
     return bool(row.cells) and all(cell.clean for cell in row.cells.values())
 
 
-def _draw_clean_row(axes: Axes, y: int, columns: int) -> None:
+def _draw_band(axes: Axes, y: int, columns: int, colour: str) -> None:
     box = FancyBboxPatch(
-        (-0.47, y - 0.4),
-        columns - 0.06,
-        0.8,
-        boxstyle="round,pad=0,rounding_size=0.12",
-        facecolor=GREEN + "22",
-        edgecolor=GREEN,
-        linewidth=2.5,
+        (-0.49, y - 0.46),
+        columns - 0.02,
+        0.92,
+        boxstyle="round,pad=0,rounding_size=0.1",
+        facecolor=colour + "16",
+        edgecolor=colour,
+        linewidth=2,
     )
     axes.add_patch(box)
 
 
-def _draw_cell(axes: Axes, x: int, y: int, cell: Cell | None, worst: int) -> None:
+def _draw_cell(axes: Axes, x: int, y: int, cell: Cell | None) -> None:
     if cell is None or cell.clean:
         text, colour = ("–", GREY) if cell is None else ("0", GREEN)
         axes.text(x, y, text, ha="center", va="center", color=colour, fontsize=13)
         return
-    # The worse, the darker. Black letters can be read on the darkest of them too.
-    share = 0.35 + 0.65 * cell.orphans / max(worst, 1)
+    # The larger the share, the darker. Black letters can be read on the darkest of them too.
     box = FancyBboxPatch(
-        (x - 0.46, y - 0.42),
-        0.92,
-        0.84,
+        (x - 0.44, y - 0.39),
+        0.88,
+        0.78,
         boxstyle="round,pad=0,rounding_size=0.08",
         facecolor=RED,
-        alpha=share,
+        alpha=0.15 + 0.75 * cell.share,
         linewidth=0,
     )
     axes.add_patch(box)
@@ -84,6 +90,19 @@ def _draw_cell(axes: Axes, x: int, y: int, cell: Cell | None, worst: int) -> Non
     )
 
 
+def _draw_frame(axes: Axes, x: int, y: int) -> None:
+    box = FancyBboxPatch(
+        (x - 0.44, y - 0.39),
+        0.88,
+        0.78,
+        boxstyle="round,pad=0,rounding_size=0.08",
+        facecolor="none",
+        edgecolor=INK,
+        linewidth=2.2,
+    )
+    axes.add_patch(box)
+
+
 def _draw_board_labels(figure: Figure, axes: Axes, board: Scoreboard) -> None:
     rows, kinds = board.rows, board.kinds
     axes.set_xlim(-0.55, max(len(kinds), FEWEST) - 0.45)
@@ -91,18 +110,21 @@ def _draw_board_labels(figure: Figure, axes: Axes, board: Scoreboard) -> None:
     axes.xaxis.tick_top()
     wrapped = [textwrap.fill(kind, 9, break_long_words=False) for kind in kinds]
     axes.set_xticks(range(len(kinds)), wrapped, fontsize=12)
-    axes.set_yticks(range(len(rows)), [textwrap.fill(row.design, 19) for row in rows], fontsize=12)
+    axes.set_yticks(range(len(rows)), [textwrap.fill(row.design, 20) for row in rows], fontsize=12)
     for label, row in zip(axes.get_yticklabels(), rows, strict=True):
-        label.set_fontweight("bold" if _all_clean(row) else "normal")
+        label.set_fontweight("bold" if row.design == board.fresh or _all_clean(row) else "normal")
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
-    figure.suptitle(
-        "What is left behind: reservations, and money kept",
-        x=0.01,
-        ha="left",
-        fontweight="bold",
-        fontsize=14,
-    )
+    title = "Trips that left something behind, of those tried"
+    figure.suptitle(title, x=0.01, ha="left", fontweight="bold", fontsize=14)
+    figure.supxlabel(_board_key(board), x=0.01, ha="left", fontsize=11)
+
+
+def _board_key(board: Scoreboard) -> str:
+    told = "Darker: a larger share. Dollars: customers' money kept. –: not tried."
+    if board.fresh in [row.design for row in board.rows[1:]]:
+        return f"{told}\nFramed in black: not as in the row above."
+    return f"{told}\nFramed in black: new." if board.fresh in board.kinds else told
 
 
 def _board_alt(board: Scoreboard) -> str:
@@ -112,7 +134,7 @@ def _board_alt(board: Scoreboard) -> str:
         f"{row.design}: " + ", ".join(f"{kind} {cell}" for kind, cell in row.cells.items())
         for row in board.rows
     ]
-    return f"Scoreboard. {'; '.join(told)}."
+    return f"Scoreboard, trips that left something of those tried. {'; '.join(told)}."
 
 
 def money_at_risk(points: Sequence[tuple[float, int]]) -> Picture:

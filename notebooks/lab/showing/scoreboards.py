@@ -2,40 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from lab.showing.tables import Table
-from travel.audit import Report
+from travel.audit import Finding
 
 
 @dataclass(frozen=True)
 class Cell:
-    """What an audit found after ``trips`` trips met one kind of fault."""
+    """What an audit found after ``trips`` trips met one kind of fault.
 
-    orphans: int
-    money_kept_cents: int
+    ``lost`` of them left something behind: a reservation, or a customer's money.
+    """
+
+    lost: int
     trips: int
+    money_kept_cents: int = 0
 
     @classmethod
-    def of(cls, report: Report) -> Cell:
-        """The cell that an audit's report fills."""
-        return cls(report.orphans, report.money_kept_cents, report.trips)
+    def of(cls, findings: Sequence[Finding], trips: int) -> Cell:
+        """The cell of so many trips, all of whose findings these are."""
+        codes = {finding.confirmation_code for finding in findings}
+        kept = sum(max(finding.amount_cents, 0) for finding in findings if finding.kind == "money")
+        return cls(len(codes), trips, kept)
 
     @property
     def clean(self) -> bool:
-        """Nothing left, nothing kept."""
-        return not (self.orphans or self.money_kept_cents)
+        """No trip left anything."""
+        return not self.lost
+
+    @property
+    def share(self) -> float:
+        """The share of trips that left something, 0 to 1."""
+        return self.lost / self.trips if self.trips else 0.0
 
     def __str__(self) -> str:
-        """``"0"``, ``"4 left"`` or ``"4 left, $1,225"``."""
+        """``"0"``, ``"3 of 4"`` or ``"3 of 4, $1,225"``."""
         if self.clean:
             return "0"
-        parts = [f"{self.orphans} left"] if self.orphans else []
-        if self.money_kept_cents:
-            dollars = self.money_kept_cents / 100
-            parts.append(f"${dollars:,.0f}" if dollars < 999_999.5 else f"${dollars / 1e6:,.1f}M")
-        return ", ".join(parts)
+        words = f"{self.lost} of {self.trips}"
+        return f"{words}, {_dollars(self.money_kept_cents)}" if self.money_kept_cents else words
+
+
+def _dollars(cents: int) -> str:
+    dollars = cents / 100
+    return f"${dollars:,.0f}" if dollars < 999_999.5 else f"${dollars / 1e6:,.1f}M"
+
+
+NOTE = "Trips that left something behind, of those tried. Dollars: customers' money kept."
 
 
 @dataclass(frozen=True)
@@ -48,9 +63,13 @@ class Row:
 
 @dataclass
 class Scoreboard:
-    """Rows are designs, columns kinds of fault; a cell without a run shows a dash."""
+    """Rows are designs, columns kinds of fault; a cell without a run shows a dash.
+
+    ``fresh`` has what was added last, a design or a column; a picture frames it.
+    """
 
     rows: list[Row] = field(default_factory=list)
+    fresh: str = ""
 
     def add_row(self, design: str, cells: Mapping[str, Cell]) -> Scoreboard:
         """Add a design, or put it in place of the row of the same name; returns itself."""
@@ -60,6 +79,7 @@ class Scoreboard:
             self.rows[names.index(design)] = row
         else:
             self.rows.append(row)
+        self.fresh = design
         return self
 
     def add_column(self, kind: str, cells: Mapping[str, Cell]) -> Scoreboard:
@@ -67,7 +87,18 @@ class Scoreboard:
         for design, cell in cells.items():
             found = next((row.cells for row in self.rows if row.design == design), {})
             self.add_row(design, {**found, kind: cell})
+        self.fresh = kind
         return self
+
+    def is_fresh(self, row: Row, kind: str) -> bool:
+        """Whether this cell was added last, and is not what the row above it has."""
+        if self.fresh == kind:
+            return kind in row.cells
+        if self.fresh != row.design or kind not in row.cells:
+            return False
+        place = self.rows.index(row)
+        above = self.rows[place - 1].cells.get(kind) if place else None
+        return above is None or str(above) != str(row.cells[kind])
 
     @property
     def kinds(self) -> list[str]:
@@ -91,8 +122,7 @@ class Scoreboard:
         return Table(
             ["design", *self.kinds],
             rows,
-            note="Left: reservations nobody will use. Dollars: money kept for trips that do "
-            "not exist.",
+            note=NOTE,
             empty="No design has been tried yet.",
         )
 

@@ -25,7 +25,7 @@ class Source:
 
 
 def show_source(*things: Any) -> Source:
-    """The code of modules, classes or functions, below each other."""
+    """The code of modules, classes or functions, below each other; a text is code already."""
     lines: list[str] = []
     for thing in things:
         lines += ["", "", *_lines(thing)] if lines else _lines(thing)
@@ -39,4 +39,5 @@ def show_diff(before: Any, after: Any, *, around: int = 2) -> Source:
 
 
 def _lines(thing: Any) -> list[str]:
-    return inspect.cleandoc("\n" + inspect.getsource(thing)).splitlines()
+    source = thing if isinstance(thing, str) else inspect.getsource(thing)
+    return inspect.cleandoc("\n" + source).splitlines()

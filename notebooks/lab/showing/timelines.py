@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -28,6 +29,18 @@ LANE = 0.44
 
 MOST_LANES = 30
 
+MOST_ATTEMPTS = 6
+"""Attempts that are drawn one by one."""
+
+LAST_ATTEMPT = 0.22
+"""The least width of the attempt that decided, if others went before it."""
+
+LETTER = 0.09
+"""The width that a letter inside a bar needs."""
+
+TITLE_WIDTH = 88
+"""Letters in a line of the title."""
+
 HEADER = -0.8
 """Where the words above the first lane stand, counted in lanes."""
 
@@ -49,7 +62,7 @@ LOOKS = {
     "done": Look(GREEN, "check", "", "done"),
     "failed": Look(RED, "X", "xx", "failed"),
     "undone": Look(BLUE, "<", "//", "undone"),
-    "stuck": Look(ORANGE, "X", "..", "undo failed, comes again"),
+    "stuck": Look(ORANGE, "X", "..", "undo failed, waits, comes again"),
     "email": Look(PURPLE, "check", "", "sent"),
     "canceled": Look(GREY, "X", "--", "canceled"),
     RUNNING: Look(GREY, ">", "", "running"),
@@ -83,7 +96,7 @@ def timeline(history: History) -> Picture:
         _draw_compensation(axes, axis, history)
         for number, lane in enumerate(lanes):
             _draw_lane(axes, axis, number, lane)
-        _draw_cancels(axes, axis, history)
+        _draw_cancels(axes, axis, history, bottom=len(lanes) - 0.4)
         _finish(figure, axes, axis, history, lanes)
     return Picture(figure, _alt(history, lanes))
 
@@ -127,7 +140,7 @@ class _Axis:
 
     def ticks(self) -> list[float]:
         """Begin and end, and between them the ends of the longest waits, where there is room."""
-        room = self.length / 8
+        room = self.length / 6
         gaps = sorted(
             zip(self.moments, self.moments[1:], strict=False),
             key=lambda gap: gap[0] - gap[1],
@@ -166,7 +179,10 @@ def _draw_lane(axes: Axes, axis: _Axis, number: int, lane: Lane) -> None:
         # Turns that failed, then the one that counts.
         split = max(begin, min(axis.place(lane.last.scheduled), end - 0.3))
         _draw_bar(axes, number, begin, split, LOOKS["stuck"])
+        _write_in_bar(axes, number, begin, split, "fails, waits, comes again")
         begin = split
+    if 1 < lane.last.attempts <= MOST_ATTEMPTS and lane.last.earlier:
+        begin = _draw_attempts(axes, axis, number, lane.last)
     _draw_bar(axes, number, begin, end, look)
     _draw_marker(axes, number, end, look)
     axes.annotate(
@@ -176,6 +192,35 @@ def _draw_lane(axes: Axes, axis: _Axis, number: int, lane: Lane) -> None:
         va="center",
         color=look.colour if look.colour not in (ORANGE, GREY) else INK,
         annotation_clip=False,
+    )
+
+
+def _draw_attempts(axes: Axes, axis: _Axis, number: int, step: Step) -> float:
+    """Each attempt that failed, and a line for the pause after it; where the last one begins."""
+    last = axis.place(step.started if step.started is not None else step.scheduled)
+    first = axis.place(step.scheduled)
+    axes.plot([first, last], [number, number], color=GREY, linewidth=1.6, linestyle=(0, (1, 1.5)))
+    for begin, end in step.earlier:
+        left, right = axis.place(begin), axis.place(end)
+        # As wide as its cross at least, but not into the next one.
+        right = max(right, left + min(0.1, (last - first) / (2 * len(step.earlier))))
+        _draw_bar(axes, number, left, right, LOOKS["failed"])
+        _write_in_bar(axes, number, left, right, in_words(end - begin))
+        axes.scatter([right], [number], s=55, marker="X", color=RED, zorder=3, linewidth=0)
+    return min(last, axis.place(_closed(step, axis.end)) - LAST_ATTEMPT)
+
+
+def _write_in_bar(axes: Axes, number: int, left: float, right: float, words: str) -> None:
+    if right - left < LETTER * len(words):
+        return
+    axes.text(
+        (left + right) / 2,
+        number,
+        words,
+        ha="center",
+        va="center",
+        fontsize=10,
+        bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.0, "alpha": 0.9},
     )
 
 
@@ -225,15 +270,16 @@ def _label(lane: Lane) -> str:
         parts.append(f"{len(lane.turns)} turns")
     # How far an Activity came that nobody waits for is chance.
     if lane.attempts > 1 and last.outcome not in ("canceled", RUNNING):
-        parts.append(f"{lane.attempts} attempts")
+        first = f" (first: {_kind(last.earlier_failure)})" if lane.attempts == 2 else ""
+        parts.append(f"{lane.attempts} attempts{first if last.earlier_failure else ''}")
     if last.failure and last.outcome != "canceled":
-        parts[0] += f" ({_kind(last)})"
+        parts[0] += f" ({_kind(last.failure)})"
     return ", ".join(parts)
 
 
-def _kind(step: Step) -> str:
+def _kind(failure: str) -> str:
     kinds = {"Rejected": "rejected", "Unavailable": "no answer", "Timeout": "timeout"}
-    return kinds.get(step.failure, step.failure)
+    return kinds.get(failure, failure)
 
 
 def _draw_compensation(axes: Axes, axis: _Axis, history: History) -> None:
@@ -243,24 +289,33 @@ def _draw_compensation(axes: Axes, axis: _Axis, history: History) -> None:
         return
     begin = axis.place(min(undos)) - 0.06
     axes.axvspan(begin, axis.length, color=BLUE, alpha=0.07, linewidth=0)
-    axes.annotate("undoing", (begin + 0.1, HEADER), color=BLUE, fontweight="bold", va="center")
+    # Above the words of a cancel request, whose line it would stand in.
+    height = 2 * HEADER if history.cancel_requested else HEADER
+    axes.annotate("undoing", (begin + 0.1, height), color=BLUE, fontweight="bold", va="center")
 
 
-def _draw_cancels(axes: Axes, axis: _Axis, history: History) -> None:
+def _draw_cancels(axes: Axes, axis: _Axis, history: History, bottom: float) -> None:
     for index, moment in enumerate(history.cancel_requested):
-        axes.axvline(axis.place(moment), color=INK, linestyle=(0, (4, 2)), linewidth=1.8)
+        place = axis.place(moment)
+        dashes = (0, (4, 2))
+        axes.plot([place] * 2, [HEADER, bottom], color=INK, linestyle=dashes, linewidth=1.8)
         if index == 0:
             count = len(history.cancel_requested)
             text = "cancel requested" + (f" ({count}×)" if count > 1 else "")
             axes.annotate(
                 text,
-                (axis.place(moment), 2 * HEADER),
-                ha="center",
+                (place, HEADER),
+                ha=_side(place / axis.length),
                 va="center",
                 fontweight="bold",
                 bbox={"facecolor": "white", "edgecolor": INK, "boxstyle": "round,pad=0.25"},
                 annotation_clip=False,
             )
+
+
+def _side(share: float) -> str:
+    """Where words stand at a point this far from left to right, so that they stay inside."""
+    return "left" if share < 0.12 else "right" if share > 0.88 else "center"
 
 
 def _finish(
@@ -283,9 +338,11 @@ def _finish(
     ticks = axis.ticks()
     axes.set_xticks([axis.place(tick) for tick in ticks], [in_words(tick) for tick in ticks])
     axes.spines["left"].set_visible(False)
-    axes.set_xlabel("time since the start, gaps compressed", fontsize=11)
+    axes.set_xlabel(
+        "time since the start, not to scale: the longer, the more compressed", fontsize=11
+    )
     figure.suptitle(
-        shortened(_end_words(history), 88),
+        "\n".join(_title(history)),
         x=0.01,
         ha="left",
         color=_end_colour(history),
@@ -300,11 +357,17 @@ def _top(history: History) -> float:
 
 
 def _height(history: History, lanes: Sequence[Lane]) -> float:
-    return 1.2 + LANE * (max(len(lanes), 1) - 0.5 - _top(history))
+    title = 0.25 * (len(_title(history)) - 1)
+    return 1.2 + title + LANE * (max(len(lanes), 1) - 0.5 - _top(history))
 
 
 def _end_colour(history: History) -> str:
     return {"completed": GREEN, RUNNING: GREY}.get(history.status, RED)
+
+
+def _title(history: History) -> list[str]:
+    """How it ended, in two lines at most."""
+    return textwrap.wrap(shortened(_end_words(history), 2 * TITLE_WIDTH - 10), TITLE_WIDTH)
 
 
 def _end_words(history: History) -> str:

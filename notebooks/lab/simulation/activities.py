@@ -24,9 +24,7 @@ DEFAULT_RETRIES = RetryPolicy(
 )
 """The server's own, where a Workflow gives none."""
 
-NOT_STARTED = Payload(
-    metadata={"encoding": b"json/plain"}, data=b'"ACTIVITY_ID_NOT_STARTED"'
-)
+NOT_STARTED = Payload(metadata={"encoding": b"json/plain"}, data=b'"ACTIVITY_ID_NOT_STARTED"')
 """What the server says of a cancelled Activity that no Worker was running."""
 
 SCHEDULE_TO_CLOSE = TimeoutType.TIMEOUT_TYPE_SCHEDULE_TO_CLOSE

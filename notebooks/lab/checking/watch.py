@@ -68,7 +68,7 @@ class Watch:
 def watched(module: str) -> Iterator[Watch]:
     """Watch the code of a module in this thread."""
     watch, path = Watch(), getattr(sys.modules.get(module), "__file__", None)
-    if path is None:
+    if path is None or sys.getprofile() is not None:  # somebody else is watching
         yield watch
         return
 
@@ -78,12 +78,11 @@ def watched(module: str) -> Iterator[Watch]:
         elif event == "call" and frame.f_back and frame.f_back.f_code.co_filename == path:
             watch.seen = watch.seen or _python(frame)
 
-    before = sys.getprofile()
     sys.setprofile(look)
     try:
         yield watch
     finally:
-        sys.setprofile(before)
+        sys.setprofile(None)
 
 
 def _builtin(called: Any) -> str:

@@ -57,6 +57,10 @@ _RANDOM = {
 }
 
 
+_DICE: Any = vars(random)["_inst"]
+"""What ``random.random`` and its like draw from."""
+
+
 @dataclass
 class Watch:
     """What was seen, by name: ``"random.random"``; empty if nothing was."""
@@ -88,7 +92,7 @@ def watched(module: str) -> Iterator[Watch]:
 def _builtin(called: Any) -> str:
     owner = getattr(called, "__self__", None)
     name = getattr(called, "__name__", "")
-    if owner is getattr(random, "_inst"):
+    if owner is _DICE:
         return f"random.{name}"
     if isinstance(owner, type) and issubclass(owner, datetime.date) and name in _DATES:
         return f"{owner.__name__}.{name}"
@@ -101,6 +105,6 @@ def _builtin(called: Any) -> str:
 def _python(frame: FrameType) -> str:
     if frame.f_code in _RANDOM:
         own = frame.f_locals.get("self")
-        asks_chance = own is getattr(random, "_inst") or isinstance(own, random.SystemRandom)
+        asks_chance = own is _DICE or isinstance(own, random.SystemRandom)
         return f"random.{_RANDOM[frame.f_code]}" if asks_chance else ""
     return _CHANCE.get(frame.f_code, "")

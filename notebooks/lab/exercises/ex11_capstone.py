@@ -24,8 +24,8 @@ from lab.checking.exercise import UNATTEMPTED, Exercise, WorkflowExercise, judge
 from lab.checking.judging import nothing_left, released
 from lab.checking.modules import PRELUDE, Answer, CellProblem, load_answer, load_module
 from lab.checking.mutants import Mutant, mutants
-from lab.checking.report_card import Line, ReportCard
 from lab.checking.real import book_for_real
+from lab.checking.report_card import Line, ReportCard
 from lab.checking.trials import (
     Found,
     Problem,
@@ -441,6 +441,7 @@ insured_trip = InsuredExercise(
 
 # --- the mutants ------------------------------------------------------------------------
 
+
 @dataclass(frozen=True)
 class Submission:
     """What the mutants are made of, and what has to notice them."""
@@ -469,7 +470,9 @@ class MutantExercise(Exercise):
                 return ReportCard(self.title, note="run the cell with your Workflow first.")
             answer = Submission(answer, self.trip.cell, self.trip.desk_cell)
         if wrong := _no_scenario(answer.tests):
-            return ReportCard(self.title, note=f"my_tests holds {wrong}; expected Scenario(…) only.")
+            return ReportCard(
+                self.title, note=f"my_tests holds {wrong}; expected Scenario(…) only."
+            )
         return await asyncio.to_thread(self._judge, answer)
 
     def _judge(self, answer: Submission) -> ReportCard:

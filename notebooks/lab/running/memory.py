@@ -14,7 +14,6 @@ from travel.store.database import Database
 from travel.store.inventory import store_seed_data
 from travel.store.seed_data import load_seed_data
 
-
 _idle: list[Memory] = []
 
 

@@ -338,6 +338,10 @@ class InsuredExercise(WorkflowExercise):
         run = self.run_of(loaded, self._office)
         return await asyncio.to_thread(simulate_trials, run, self.trials)
 
+    def _elsewhere(self, loaded: Answer) -> list[Line]:
+        """Other processes would need the learner's Activities too; the trials have to do."""
+        return []
+
     async def book_for_real(self, loaded: Answer) -> Problem | None:
         """One trip, with a policy."""
         return await book_for_real(

@@ -153,6 +153,10 @@ class Trip:
         """Ask the Workflow, for example ``await trip.query(BookTrip.progress)``."""
         return await background().run(self.handle.query(query))
 
+    async def update(self, update: Any, message: Any) -> Any:
+        """Send an Update and wait for its answer, as ``await trip.update(BookTrip.decide, …)``."""
+        return await background().run(self.handle.execute_update(update, message))
+
     async def history(self) -> History:
         """What Temporal recorded of this trip."""
         return await background().run(read_history(self.handle))

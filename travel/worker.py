@@ -130,6 +130,7 @@ def activities_of(
         activities.accept_payment,
         activities.refund_payment,
         activities.send_confirmation_email,
+        activities.record_settlement,
         Reconciliation(database, client).find_abandoned_trips,
     ]
 

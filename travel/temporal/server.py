@@ -50,6 +50,8 @@ SUPERVISOR = Path(__file__).with_name("supervisor.py")
 
 _MEANT_FOR_OTHERS = re.compile(r"(?i)(?:TEMPORAL|GRPC|OTEL)_.*|.*_PROXY").fullmatch
 
+_COMPLAINTS = ("Error: ", "panic: ", "fatal error: ")
+
 _embedded_addresses: set[str] = set()
 
 
@@ -78,10 +80,11 @@ class Server:
 
     @property
     def last_words(self) -> str:
-        """How it ended, if not by ``stop()``: the last line on its standard error, or ""."""
+        """How it ended, if not by ``stop()``: what it complained of, and its exit code."""
         self._errors.seek(0)
         lines = self._errors.read().decode(errors="replace").splitlines()
-        return next((line.strip()[:MAX_REASON] for line in reversed(lines) if line.strip()), "")
+        complaint = next((line for line in lines if line.startswith(_COMPLAINTS)), "")
+        return " ".join([complaint[:MAX_REASON], *lines[-1:]]).strip().removesuffix(".")
 
     async def stop(self) -> None:
         """End the server: at once, or with a database file within a few seconds."""

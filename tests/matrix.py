@@ -27,8 +27,8 @@ from lab.breaking.scenarios import (
     CancelAt,
     Scenario,
     Verdict,
-    request_for,
     fault_at,
+    request_for,
     run_scenarios,
     simulate,
 )

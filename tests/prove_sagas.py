@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -217,7 +218,7 @@ class Answering:
         return "done"
 
 
-# --- DELIBERATELY WRONG, all of them ---------------------------------------------------------------
+# --- DELIBERATELY WRONG, all of them --------------------------------------------
 
 
 @workflow.defn
@@ -267,10 +268,8 @@ class Careless:
 
     async def undo_all(self, undos: list[Any], order: Order) -> None:
         for undo_it in reversed(undos):
-            try:
+            with contextlib.suppress(ActivityError):
                 await call(undo_it, order)
-            except ActivityError:
-                pass
 
 
 counted = 0

@@ -101,6 +101,7 @@ batches = st.builds(
 
 # --- booking a batch ---------------------------------------------------------------------
 
+
 def run_batch(batch: Batch) -> list[Verdict]:
     """Book all trips of a batch, each in a world of its own."""
     return simulate_scenarios(batch.design, list(prepared(batch)))

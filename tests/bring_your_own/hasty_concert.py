@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 from concert import Plan, Town, call, undo
@@ -45,7 +46,5 @@ class HastyConcert:
 
     async def undo_all(self, undos: list[Any], plan: Plan) -> None:
         for undo_it in reversed(undos):
-            try:
+            with contextlib.suppress(ActivityError):
                 await undo(undo_it, plan)
-            except ActivityError:
-                pass

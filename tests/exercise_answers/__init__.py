@@ -14,6 +14,7 @@ from exercise_answers import (
     ex10,
     ex11,
     ex13,
+    ex16,
 )
 from exercise_answers.answer import CORRECT, UNTOUCHED, Answer
 
@@ -31,6 +32,7 @@ MODULES = (
     ex10,
     ex11,
     ex13,
+    ex16,
 )
 
 ANSWERS: dict[str, dict[str, Answer]] = {

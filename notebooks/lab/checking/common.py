@@ -128,7 +128,10 @@ def email_down() -> Trial:
     faults = (fault_at("send_confirmation_email", Fault.OUTAGE),)
     silent = Scenario("no reply to the email", "email", faults=(fault_at(EMAIL, Fault.NO_REPLY),))
     return Trial(
-        Scenario("email down", "email", faults=faults), STANDS, (booked, emailed), variants=(silent,)
+        Scenario("email down", "email", faults=faults),
+        STANDS,
+        (booked, emailed),
+        variants=(silent,),
     )
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from lab.checking.elsewhere import depends_on_the_process
 from lab.checking.judging import unattempted
 from lab.checking.mistakes import MISTAKES
 from lab.checking.modules import PRELUDE, Answer, CellProblem, load_answer
@@ -57,6 +59,10 @@ class Exercise:
     def load(self, cell: str) -> Any:
         """What a cell of this exercise defines; ``CellProblem`` if it cannot be used."""
         raise CellProblem("This exercise needs no such cell.")
+
+    def defined(self, cell: str) -> list[Any]:
+        """All that such a cell makes known to the notebook."""
+        return [self.load(cell)]
 
     async def judge(self, answer: Any) -> ReportCard:
         """What the kinds of exercise do differently."""
@@ -111,10 +117,20 @@ class WorkflowExercise(Exercise):
             return ReportCard(self.title, note=UNATTEMPTED)
         lines = [*(await self.further_lines(loaded)), *(judged(each) for each in found)]
         simulated = sum(len(each) for each in found)
+        if not any(line.problem for line in lines):
+            lines += await asyncio.to_thread(self._elsewhere, loaded)
         if any(line.problem for line in lines):
             return ReportCard(self.title, lines, simulated=simulated)
         lines.append(Line(*FOR_REAL, await self.book_for_real(loaded)))
         return ReportCard(self.title, lines, simulated=simulated, real=1)
+
+    def _elsewhere(self, loaded: Answer) -> list[Line]:
+        """Only a problem is told: nothing is asked of most answers."""
+        scenarios = [trial.scenario for trial in self.trials if not trial.scenario.cancels]
+        if not depends_on_the_process(loaded.workflows_in_order, scenarios):
+            return []
+        problem = Problem("not deterministic", "another process, with another hash seed, goes another way")
+        return [Line("replayed in another process", "the same again", problem)]
 
     def read(self, cell: str) -> Answer:
         """The cell as a module."""

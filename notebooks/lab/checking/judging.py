@@ -118,7 +118,9 @@ def one_after_the_other(found: Found) -> Problem | None:
     undos = [call for call in found.calls if call.role == "undo"]
     for earlier, later in pairwise(undos):
         if earlier.ended is None or earlier.ended > later.began:
-            return Problem("not awaited", f"{later.activity} began before {earlier.activity} was done")
+            return Problem(
+                "not awaited", f"{later.activity} began before {earlier.activity} was done"
+            )
     return None
 
 
@@ -194,7 +196,9 @@ def _deterministic(found: Found) -> Iterator[Problem]:
         what = found.failure.message.split(" from inside")[0].replace(".__call__", "")
         yield Problem("not deterministic", f"the sandbox stopped the Workflow: {what}")
     elif found.chance:
-        yield Problem("not deterministic", f"it asked {found.chance}, which answers otherwise in a replay")
+        yield Problem(
+            "not deterministic", f"it asked {found.chance}, which answers otherwise in a replay"
+        )
     elif found.replay:
         yield Problem("not deterministic", "a replay of the Event History decides otherwise")
 
@@ -376,7 +380,8 @@ def _masked(found: Found) -> Iterator[Problem]:
     beside = {call.activity for call in failed if call.began <= (first.ended or 0)}
     if not beside & set(found.chain):
         yield Problem(
-            "cause hidden", f"{first.activity} failed, and the caller is told: {found.history.reason}"
+            "cause hidden",
+            f"{first.activity} failed, and the caller is told: {found.history.reason}",
         )
 
 

@@ -66,7 +66,7 @@ async def _book(system: System, design: Any, request: TripRequest) -> str:
         await asyncio.wait_for(handle.result(), PATIENCE_SECONDS)
     except WorkflowFailureError as error:
         return f"the Workflow failed: {error.cause}"
-    except asyncio.TimeoutError:
+    except TimeoutError:
         await handle.terminate("it did not end")
         return "the Workflow did not end"
     booking_requests.record_outcome(system.database, request, "booked")

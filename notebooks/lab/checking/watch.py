@@ -57,6 +57,10 @@ _RANDOM = {
 }
 
 
+_DICE: Any = vars(random)["_inst"]
+"""What ``random.random`` and its like draw from."""
+
+
 @dataclass
 class Watch:
     """What was seen, by name: ``"random.random"``; empty if nothing was."""
@@ -68,7 +72,7 @@ class Watch:
 def watched(module: str) -> Iterator[Watch]:
     """Watch the code of a module in this thread."""
     watch, path = Watch(), getattr(sys.modules.get(module), "__file__", None)
-    if path is None:
+    if path is None or sys.getprofile() is not None:  # somebody else is watching
         yield watch
         return
 
@@ -78,18 +82,17 @@ def watched(module: str) -> Iterator[Watch]:
         elif event == "call" and frame.f_back and frame.f_back.f_code.co_filename == path:
             watch.seen = watch.seen or _python(frame)
 
-    before = sys.getprofile()
     sys.setprofile(look)
     try:
         yield watch
     finally:
-        sys.setprofile(before)
+        sys.setprofile(None)
 
 
 def _builtin(called: Any) -> str:
     owner = getattr(called, "__self__", None)
     name = getattr(called, "__name__", "")
-    if owner is getattr(random, "_inst"):
+    if owner is _DICE:
         return f"random.{name}"
     if isinstance(owner, type) and issubclass(owner, datetime.date) and name in _DATES:
         return f"{owner.__name__}.{name}"
@@ -102,6 +105,6 @@ def _builtin(called: Any) -> str:
 def _python(frame: FrameType) -> str:
     if frame.f_code in _RANDOM:
         own = frame.f_locals.get("self")
-        asks_chance = own is getattr(random, "_inst") or isinstance(own, random.SystemRandom)
+        asks_chance = own is _DICE or isinstance(own, random.SystemRandom)
         return f"random.{_RANDOM[frame.f_code]}" if asks_chance else ""
     return _CHANCE.get(frame.f_code, "")

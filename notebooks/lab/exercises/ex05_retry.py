@@ -73,6 +73,7 @@ async def undo(activity, trip):
     + TRIP
 )
 
+
 def answered_soon(trial: Trial) -> Trial:
     """A customer waits, so silence is not waited for long."""
     return replace(trial, judges=(within(10, "never ended"), *trial.judges))

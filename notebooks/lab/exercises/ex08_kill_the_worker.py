@@ -90,14 +90,14 @@ def _old_trips(loaded: Answer) -> list[Line]:
 
 
 def _old_trip(loaded: Answer, place: int, scenario: Scenario) -> Line:
-    """Begin it with the old code, and go on with the new at each moment in turn."""
+    """Begin it with the old code, and go on with the new during each step in turn."""
     tried, should = scenario.name, "fits the new code, whenever that is deployed"
     bench = Bench(BookTrip)
     new = Code(loaded.workflows_in_order, [Activities(bench.memory.database)])
     request = request_for(place, scenario.changes)
     try:
         calm = bench.book(request)
-        for moment in range(1, calm.simulation.moment + 1):
+        for moment in [1, *(begun + 1 for begun, _attempt in calm.simulation.sites)]:
             bench.deploy(new, moment)
             problem = _fits(bench.book(request), calm)
             if problem is not None:

@@ -7,7 +7,6 @@ from lab.breaking.scenarios import Scenario
 from lab.checking.common import (
     NO_CAR,
     NO_ROOM,
-    cancel_during,
     happy,
     lost_reply,
     outage,
@@ -58,6 +57,7 @@ SOLUTION = (
     + TAIL
 )
 
+
 def _siblings(name: str, changes: dict[str, Any], slow: str) -> Trial:
     return Trial(
         Scenario(name, "siblings", changes),
@@ -80,7 +80,6 @@ side_by_side = WorkflowExercise(
         outage("book_hotel"),
         lost_reply("book_car"),
         lost_reply("accept_payment"),
-        cancel_during("book_hotel"),
     ),
     hints=(
         "Start all three, then wait for all three.",

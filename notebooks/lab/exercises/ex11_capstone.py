@@ -338,6 +338,10 @@ class InsuredExercise(WorkflowExercise):
         run = self.run_of(loaded, self._office)
         return await asyncio.to_thread(simulate_trials, run, self.trials)
 
+    def _elsewhere(self, loaded: Answer) -> list[Line]:
+        """Other processes would need the learner's Activities too; the trials have to do."""
+        return []
+
     async def book_for_real(self, loaded: Answer) -> Problem | None:
         """One trip, with a policy."""
         return await book_for_real(
@@ -441,6 +445,7 @@ insured_trip = InsuredExercise(
 
 # --- the mutants ------------------------------------------------------------------------
 
+
 @dataclass(frozen=True)
 class Submission:
     """What the mutants are made of, and what has to notice them."""
@@ -469,7 +474,9 @@ class MutantExercise(Exercise):
                 return ReportCard(self.title, note="run the cell with your Workflow first.")
             answer = Submission(answer, self.trip.cell, self.trip.desk_cell)
         if wrong := _no_scenario(answer.tests):
-            return ReportCard(self.title, note=f"my_tests holds {wrong}; expected Scenario(…) only.")
+            return ReportCard(
+                self.title, note=f"my_tests holds {wrong}; expected Scenario(…) only."
+            )
         return await asyncio.to_thread(self._judge, answer)
 
     def _judge(self, answer: Submission) -> ReportCard:

@@ -151,8 +151,8 @@ def _canceled_afterwards(ran: Ran, chart: Chart) -> Iterator[Loss]:
     if first is not None and not undone:
         yield Loss(
             AUXILIARY,
-            f"a cancel request came after the last step that matters, and the Workflow {ran.status} "
-            "with everything held",
+            f"a cancel request came after the last step that matters, and the Workflow "
+            f"{ran.status} with everything held",
             first.activity,
         )
 

@@ -79,6 +79,10 @@ def lasting(activity: str, fate: Fate, call: int = 1, patient: bool = False) -> 
     return Fault(activity, fate.value, call, attempts=PATIENT_TRIES if patient else 0)
 
 
+def _and(schedule: Schedule, *more: Decision) -> Schedule:
+    return Schedule(*schedule, *more)
+
+
 def _moments(ran: Ran, begin: int = 1, looks: int = LOOKS) -> range:
     return range(begin, ran.moments + 1, max(1, (ran.moments - begin) // looks))
 
@@ -201,12 +205,12 @@ def _undone(ran: Ran, known: Chart) -> list[tuple[str, int]]:
 
 def _in_undos(subject: Subject, known: Chart, worst: Schedule) -> Iterator[Trial]:
     for undo, call in _undone(subject.run(worst), known):
-        yield Trial(UNDO_DOWN, worst + [Fault(undo, Fate.OUTAGE.value, call)])
-        yield Trial(UNDO_DOWN, worst + down_for_a_while(undo, call))
+        yield Trial(UNDO_DOWN, _and(worst, Fault(undo, Fate.OUTAGE.value, call)))
+        yield Trial(UNDO_DOWN, _and(worst, *down_for_a_while(undo, call)))
         for fate in (Fate.LOST_REPLY, Fate.NO_REPLY, Fate.LATE, Fate.VERY_LATE, Fate.SLOW):
-            yield Trial(UNDO_AGAIN, worst + [Fault(undo, fate.value, call)])
+            yield Trial(UNDO_AGAIN, _and(worst, Fault(undo, fate.value, call)))
         for fate in (Fate.CRASH_BEFORE, Fate.CRASH_AFTER):
-            yield Trial(CRASH, worst + [Fault(undo, fate.value, call)])
+            yield Trial(CRASH, _and(worst, Fault(undo, fate.value, call)))
 
 
 def down_for_a_while(undo: str, call: int = 1) -> list[Decision]:
@@ -224,19 +228,21 @@ def _cancels(subject: Subject, known: Chart, worst: Schedule) -> Iterator[Trial]
     for step, call in known.calm.sites:
         lost = Schedule(_lasting(known, step, Fate.LOST_REPLY, call))
         for moment in _moments(subject.run(lost), looks=LOOKS // 4):
-            yield Trial(CANCEL, lost + [Cancel(moment)])
+            yield Trial(CANCEL, _and(lost, Cancel(moment)))
     undoing = subject.run(worst)
     begin = undoing.first_moment_of(known.undos)
     for moment in _moments(undoing, begin):
-        yield Trial(CANCEL_UNDOING, worst + [Cancel(moment)])
-        yield Trial(CANCEL_UNDOING, worst + [Cancel(moment), Cancel(moment + 3)], next_flags=True)
+        yield Trial(CANCEL_UNDOING, _and(worst, Cancel(moment)))
+        yield Trial(
+            CANCEL_UNDOING, _and(worst, Cancel(moment), Cancel(moment + 3)), next_flags=True
+        )
 
 
 def _evictions(subject: Subject, known: Chart, worst: Schedule) -> Iterator[Trial]:
     for base in (Schedule(), worst):
         for moment in _moments(subject.run(base), looks=LOOKS // 4):
-            yield Trial(EVICTION, base + [Evict(moment)])
-            yield Trial(EVICTION, base + [Crash(moment)])
+            yield Trial(EVICTION, _and(base, Evict(moment)))
+            yield Trial(EVICTION, _and(base, Crash(moment)))
 
 
 def _pairs(subject: Subject, known: Chart) -> Iterator[Trial]:
@@ -245,7 +251,7 @@ def _pairs(subject: Subject, known: Chart) -> Iterator[Trial]:
             base = Schedule(_lasting(known, step, first, call))
             for undo, turn in _undone(subject.run(base), known):
                 for fate in (Fate.OUTAGE, Fate.LOST_REPLY, Fate.NO_REPLY, Fate.CRASH_AFTER):
-                    yield Trial(PAIR, base + [Fault(undo, fate.value, turn)])
+                    yield Trial(PAIR, _and(base, Fault(undo, fate.value, turn)))
 
 
 def _by_chance(seed: int, number: int) -> Iterator[Trial]:

@@ -83,10 +83,11 @@ def copy_course(folder: Path) -> Path:
 
 
 @contextmanager
-def jupyterlab(notebooks: Path) -> Iterator[str]:
+def jupyterlab(notebooks: Path, **further_settings: str) -> Iterator[str]:
     """Serve a folder of notebooks; yields the address, ends the server and its kernels."""
-    port = _free_port()
-    address = f"http://127.0.0.1:{port}"
+    port = free_port()
+    base_url = further_settings.get("ServerApp.base_url", "")
+    address = f"http://127.0.0.1:{port}{base_url.rstrip('/')}"
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root"]
     settings = {
         "ServerApp.ip": "127.0.0.1",
@@ -96,6 +97,7 @@ def jupyterlab(notebooks: Path) -> Iterator[str]:
         "ServerApp.root_dir": str(notebooks),
         "LabApp.expose_app_in_browser": "True",
         "LabApp.news_url": "None",
+        **further_settings,
     }
     private = notebooks.parent / "jupyter"
     environment = clean_environment(
@@ -113,10 +115,10 @@ def jupyterlab(notebooks: Path) -> Iterator[str]:
         stderr=subprocess.DEVNULL,
     )
     try:
-        _wait_for(f"{address}/api", server)
+        wait_for(f"{address}/api", server)
         yield address
     finally:
-        _end(server)
+        end_server(server)
 
 
 @contextmanager
@@ -154,13 +156,15 @@ def photograph_picture(driver: Chrome, cells: list[dict[str, Any]], path: Path) 
     return bool(driver.save_screenshot(str(path)))
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port that nobody listens on at this moment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
-def _wait_for(url: str, server: subprocess.Popen[bytes]) -> None:
+def wait_for(url: str, server: subprocess.Popen[bytes]) -> None:
+    """Wait until ``url`` answers with JSON."""
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         assert server.poll() is None, "JupyterLab ended as soon as it had started."
@@ -173,7 +177,8 @@ def _wait_for(url: str, server: subprocess.Popen[bytes]) -> None:
     raise TimeoutError(f"JupyterLab did not answer at {url} within {START_SECONDS} s.")
 
 
-def _end(server: subprocess.Popen[bytes]) -> None:
+def end_server(server: subprocess.Popen[bytes]) -> None:
+    """End a server and all that it started."""
     kernels = psutil.Process(server.pid).children(recursive=True) if server.poll() is None else []
     server.terminate()
     try:

@@ -7,6 +7,7 @@ server. It ends with what is compared; most just return the handle.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -22,7 +23,12 @@ from temporalio.common import (
     WorkflowIDConflictPolicy,
     WorkflowIDReusePolicy,
 )
-from temporalio.exceptions import ApplicationError, FailureError, WorkflowAlreadyStartedError
+from temporalio.exceptions import (
+    ApplicationError,
+    CancelledError,
+    FailureError,
+    WorkflowAlreadyStartedError,
+)
 from temporalio.workflow import ActivityCancellationType, ChildWorkflowCancellationType
 
 STATUS = SearchAttributeKey.for_keyword("TripStatus")
@@ -112,7 +118,10 @@ async def fails(attempts: int, kind: str = "Flaky", non_retryable: bool = False)
     attempt = activity.info().attempt
     if attempt <= attempts:
         raise ApplicationError(
-            f"attempt {attempt} failed", {"attempt": attempt}, type=kind, non_retryable=non_retryable
+            f"attempt {attempt} failed",
+            {"attempt": attempt},
+            type=kind,
+            non_retryable=non_retryable,
         )
     return attempt
 
@@ -162,7 +171,23 @@ async def beats(then: str) -> str:
         return "done all the same"
 
 
+@activity.defn
+def beats_in_a_thread(then: str) -> str:
+    """The same, synchronous."""
+    try:
+        while True:
+            activity.heartbeat()
+            time.sleep(0.1)
+    except CancelledError:
+        if then == "raise":
+            raise
+        if then == "fail":
+            raise ApplicationError("cannot stop", type="Stubborn", non_retryable=True) from None
+        return "done all the same"
+
+
 ACTIVITIES: list[Any] = [
+    beats_in_a_thread,
     echo,
     sync_echo,
     fails,
@@ -274,7 +299,9 @@ _activity_case("any exception", "breaks", retry={"maximum_attempts": 1})
 _activity_case("third attempt", "fails", 2, retry=SLOWLY)
 _activity_case("maximum interval", "fails", 4, retry=SLOWLY | {"maximum_interval": 500.0})
 _activity_case("maximum attempts", "fails", 9, retry=SLOWLY | {"maximum_attempts": 3})
-_activity_case("non-retryable type", "fails", 9, retry=SLOWLY | {"non_retryable_error_types": ["Flaky"]})
+_activity_case(
+    "non-retryable type", "fails", 9, retry=SLOWLY | {"non_retryable_error_types": ["Flaky"]}
+)
 _activity_case("non-retryable error", "fails", 9, "Flaky", True, retry=SLOWLY)
 _activity_case("default retries", "fails", 3)
 _activity_case("next retry delay", "asks_for_delay", 700, retry=SLOWLY)
@@ -284,7 +311,9 @@ _activity_case(
     700,
     retry=SLOWLY | {"maximum_interval": 200.0},
 )
-_activity_case("no time for another attempt", "fails", 9, retry=SLOWLY, schedule_to_close_timeout=450)
+_activity_case(
+    "no time for another attempt", "fails", 9, retry=SLOWLY, schedule_to_close_timeout=450
+)
 _activity_case("start to close", "hangs", start_to_close_timeout=0.4, retry={"maximum_attempts": 1})
 _activity_case("start to close, then well", "hangs", 1, start_to_close_timeout=0.4, retry=SLOWLY)
 _activity_case(
@@ -300,7 +329,9 @@ _activity_case(
     start_to_close_timeout=0.4,
     retry=SLOWLY | {"non_retryable_error_types": ["TemporalTimeout:StartToClose"]},
 )
-_activity_case("schedule to close", "hangs", start_to_close_timeout=0, schedule_to_close_timeout=0.4)
+_activity_case(
+    "schedule to close", "hangs", start_to_close_timeout=0, schedule_to_close_timeout=0.4
+)
 _activity_case(
     "schedule to close in a later attempt",
     "hangs_after_failing",
@@ -331,7 +362,9 @@ _activity_case(
     retry={"maximum_attempts": 1},
 )
 _activity_case("heartbeat", "beats_once", heartbeat_timeout=0.4, retry=SLOWLY)
-_activity_case("heartbeat, once", "beats_once", heartbeat_timeout=0.4, retry={"maximum_attempts": 1})
+_activity_case(
+    "heartbeat, once", "beats_once", heartbeat_timeout=0.4, retry={"maximum_attempts": 1}
+)
 
 
 @activity.defn
@@ -386,9 +419,13 @@ class CancelsActivity:
         return f"got {result}"
 
 
-def _cancel_case(title: str, name: str, how: ActivityCancellationType, then: str, *args: Any) -> None:
+def _cancel_case(
+    title: str, name: str, how: ActivityCancellationType, then: str, *args: Any
+) -> None:
     async def play(stage: Stage) -> Any:
-        handle = await stage.start(CancelsActivity, args=[name, int(how), then, list(args)], real=True)
+        handle = await stage.start(
+            CancelsActivity, args=[name, int(how), then, list(args)], real=True
+        )
         await handle.running()
         await handle.cancel()
         return handle
@@ -399,6 +436,7 @@ def _cancel_case(title: str, name: str, how: ActivityCancellationType, then: str
 for _how in ActivityCancellationType:
     for _end in ("raise", "return", "fail"):
         _cancel_case(f"cancel, {_how.name}, activity: {_end}", "beats", _how, "tell", _end)
+    _cancel_case(f"cancel, {_how.name}, in a thread", "beats_in_a_thread", _how, "tell", "raise")
     _cancel_case(f"cancel, {_how.name}, between attempts", "fails", _how, "tell", 9)
     _cancel_case(f"cancelled by {_how.name}", "beats", _how, "raise", "raise")
 
@@ -735,6 +773,7 @@ _child_case("child continues as new", "Counts", 2, 0)
 for _child_how in (
     ChildWorkflowCancellationType.WAIT_CANCELLATION_COMPLETED,
     ChildWorkflowCancellationType.TRY_CANCEL,
+    ChildWorkflowCancellationType.WAIT_CANCELLATION_REQUESTED,
     ChildWorkflowCancellationType.ABANDON,
 ):
     _child_case(
@@ -1093,11 +1132,6 @@ async def first_task_fails(stage: Stage) -> Any:
     )
 
 
-@case()
-async def first_task_fails(stage: Stage) -> Any:
-    return await stage.start(FailsItsTask, args=[3, False], real=True)
-
-
 @case(events=False)
 async def task_fails_for_ever(stage: Stage) -> Any:
     handle = await stage.start(FailsItsTask, 1000, real=True)
@@ -1123,9 +1157,7 @@ class CallsLocally:
             retry_policy=policy,
             local_retry_threshold=timedelta(seconds=threshold),
         )
-        second = await workflow.execute_local_activity(
-            echo, "second", start_to_close_timeout=LONG
-        )
+        second = await workflow.execute_local_activity(echo, "second", start_to_close_timeout=LONG)
         await workflow.sleep(1)
         return [first, second]
 

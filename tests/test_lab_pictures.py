@@ -26,6 +26,8 @@ from lab.showing.family_trees import DESIGNS
 from lab.showing.history import History, Step, in_words, read_history, role_of
 from lab.showing.scoreboards import Cell, Scoreboard
 from lab.showing.tables import activity_table, audit_table, event_table, held_table, trips_table
+from matplotlib.colors import to_rgb
+from matplotlib.text import Text
 from PIL import Image
 
 from travel.audit import Finding, Report
@@ -120,6 +122,12 @@ def test_the_event_table_lists_what_the_brief_lists(histories: dict[str, History
         "✅ ActivityTaskCompleted: cancel_flight",
         f"❌ WorkflowExecutionFailed: {said}",
     ]
+
+
+def test_the_web_ui_has_about_three_times_as_many_events(histories: dict[str, History]) -> None:
+    """So says notebook 00."""
+    history = histories["PaymentFail-Test"]
+    assert 2.5 < len(history.events) / len(event_table(history).lines) < 3.5
 
 
 def test_two_runs_show_the_same_text(runs: list) -> None:
@@ -275,8 +283,17 @@ def check_picture(picture: Picture) -> None:
     assert image.width >= 1000 and image.height >= 200
     assert len(image.convert("RGB").getcolors(1 << 20) or []) > 8, "the picture is empty"
     assert len(picture.png()) < 120_000
+    for words in picture.figure.findobj(Text):
+        colour = to_rgb(words.get_color())
+        assert colour == (1, 1, 1) or contrast(colour) >= 4.5, words
     assert data["text/plain"] == repr(picture) and len(picture.alt) > 10
     assert metadata["image/png"]["alt"] == picture.alt
+
+
+def contrast(colour: tuple[float, float, float]) -> float:
+    """With white, as the Web Content Accessibility Guidelines reckon it."""
+    linear = [v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in colour]
+    return 1.05 / (0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2] + 0.05)
 
 
 def test_attempts_before_the_last_are_spaced_by_the_retry_policy(
@@ -294,12 +311,10 @@ def test_attempts_before_the_last_are_spaced_by_the_retry_policy(
 
 def test_every_wrong_design_has_its_place_in_the_family() -> None:
     folder = Path(lab.designs.__file__).parent
-    sources = [path.read_text(encoding="utf-8") for path in folder.glob("[a-z]*.py")]
-    classes = {
-        name for source in sources for name in re.findall(r"^class ([A-Z]\w+)", source, re.M)
-    }
+    sources = "".join(path.read_text(encoding="utf-8") for path in folder.glob("[a-z]*.py"))
+    workflows = set(re.findall(r"^@workflow\.defn.*\nclass (\w+)", sources, re.MULTILINE))
     named = {design.name for design in DESIGNS}
-    assert classes and classes <= named
+    assert workflows and workflows <= named
     assert {design.parent for design in DESIGNS} <= named | {""}
     assert {entry.row for entry in WORKFLOWS} <= {d.name for d in DESIGNS if d.main}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import statistics
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +36,11 @@ def formulas(html: str) -> list[str]:
     return re.findall(r"\$[^<$]*\$", re.sub(r"<(code|pre)\b.*?</\1>", "", html, flags=re.DOTALL))
 
 
-def test_the_course_is_whole() -> None:
-    assert [path.name[:2] for path in NOTEBOOKS] == [f"{number:02}" for number in range(12)]
+def test_a_notebook_is_what_the_map_has_at_its_number() -> None:
+    for path in NOTEBOOKS:
+        expected = course_maps.NOTEBOOKS[int(path.name[:2])]
+        head = "".join(json.loads(path.read_text(encoding="utf-8"))["cells"][0]["source"])
+        assert head.splitlines()[0].removeprefix("# ").partition(":")[0] == expected.title
 
 
 def test_short_enough_to_follow(cells: list[dict[str, Any]]) -> None:
@@ -74,12 +78,23 @@ def test_no_dollar_starts_mathematics(cells: list[dict[str, Any]]) -> None:
 
 def test_every_picture_has_a_text(cells: list[dict[str, Any]]) -> None:
     for cell in of_type(cells, "markdown"):
-        assert "![](" not in cell["source"]
+        assert all(len(alt) > 20 for alt in re.findall(r"!\[(.*?)\]\(", cell["source"]))
     for cell in of_type(cells, "code"):
         for output in cell["outputs"]:
             data = output.get("data", {})
             if "image/png" in data:
-                assert not "".join(data["text/plain"]).startswith("<Figure")
+                assert len(output["metadata"]["image/png"]["alt"]) > 20
+
+
+def test_headings_come_in_order(cells: list[dict[str, Any]]) -> None:
+    lines = [line for cell in of_type(cells, "markdown") for line in outside_code(cell["source"])]
+    levels = [len(found[1]) for line in lines if (found := re.match(r"(#+) ", line))]
+    assert levels[0] == 1 and levels.count(1) == 1
+    assert all(after <= before + 1 for before, after in pairwise(levels))
+
+
+def outside_code(source: str) -> list[str]:
+    return re.sub(r"```.*?```", "", source, flags=re.DOTALL).splitlines()
 
 
 def test_nothing_went_wrong_that_was_not_meant_to(cells: list[dict[str, Any]]) -> None:

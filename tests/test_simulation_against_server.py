@@ -81,9 +81,7 @@ def replay_failures(result: stages.Result) -> list[str]:
     """What the SDK's Replayer says of each run."""
 
     async def replay() -> list[str]:
-        replayer = Replayer(
-            workflows=cases.WORKFLOWS, workflow_runner=UnsandboxedWorkflowRunner()
-        )
+        replayer = Replayer(workflows=cases.WORKFLOWS, workflow_runner=UnsandboxedWorkflowRunner())
         failures = []
         for history in result.histories:
             told = await replayer.replay_workflow(history, raise_on_replay_failure=False)
@@ -106,9 +104,7 @@ def breaks(do: Break) -> Break:
     return do
 
 
-def wrapped(
-    patch: pytest.MonkeyPatch, owner: Any, name: str, change: Callable[..., Any]
-) -> None:
+def wrapped(patch: pytest.MonkeyPatch, owner: Any, name: str, change: Callable[..., Any]) -> None:
     """Replace ``owner.name``; ``change`` is given the original and its arguments."""
     original = getattr(owner, name)
     patch.setattr(owner, name, lambda *args, **named: change(original, *args, **named))
@@ -156,7 +152,9 @@ def a_retry_too_many(patch: pytest.MonkeyPatch) -> None:
 
 @breaks
 def backoff_does_not_grow(patch: pytest.MonkeyPatch) -> None:
-    wrapped(patch, activities, "backoff", lambda real, policy, _n, failure: real(policy, 1, failure))
+    wrapped(
+        patch, activities, "backoff", lambda real, policy, _n, failure: real(policy, 1, failure)
+    )
 
 
 @breaks
@@ -208,9 +206,7 @@ def a_second_cancel_request_counts(patch: pytest.MonkeyPatch) -> None:
 
 @breaks
 def an_activity_is_not_told_of_its_cancellation(patch: pytest.MonkeyPatch) -> None:
-    wrapped(
-        patch, activities.ActivityTask, "heartbeat", lambda real, *args: real(*args) and ""
-    )
+    wrapped(patch, activities.ActivityTask, "heartbeat", lambda real, *args: real(*args) and "")
 
 
 @breaks

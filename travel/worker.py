@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
+import re
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -18,9 +19,9 @@ from datetime import timedelta
 from typing import Any
 
 from temporalio.client import Client
-from temporalio.common import WorkerDeploymentVersion
+from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
 from temporalio.exceptions import ApplicationError
-from temporalio.worker import Worker, WorkerDeploymentConfig
+from temporalio.worker import Interceptor, Worker, WorkerDeploymentConfig
 
 import travel
 from travel.activities import Activities
@@ -34,6 +35,8 @@ from travel.store.database import Database, open_database
 from travel.store.inventory import count_seed_data, store_seed_data
 from travel.store.seed_data import load_seed_data
 from travel.temporal.connection import connect, register_search_attribute, task_queue
+from travel.temporal.metrics import CountFailedUndos, runtime_with_metrics
+from travel.temporal.runtime import quiet_runtime
 from travel.workflows.book_trip import BookTrip
 from travel.workflows.reconcile_trips import ReconcileTrips
 
@@ -45,12 +48,36 @@ threads for: an attempt that waits for a thread would use up its timeout."""
 
 SHUTDOWN_GRACE = timedelta(seconds=5)
 
-DEPLOYMENT = WorkerDeploymentConfig(
-    version=WorkerDeploymentVersion(deployment_name="travel", build_id=travel.__version__),
-    use_worker_versioning=False,
-)
-"""Which code a Worker runs, for the Web UI. Unnamed, the SDK would read and hash every
-loaded module to find a name, which takes longer than the rest of a Worker's start."""
+DEPLOYMENT_NAME = "travel"
+
+
+def deployment(
+    build_id: str | None = None, *, auto_upgrade: bool = False
+) -> WorkerDeploymentConfig:
+    """Which code a Worker runs; with ``build_id`` the server sends it only trips of that build.
+
+    A new trip begins on the current build. It is pinned: it stays there to its end, while
+    Workers of the next build take the trips that begin after it. With ``auto_upgrade`` trips
+    move to the current build as soon as there is one; then the new code must be able to
+    replay what the old one did (``workflow.patched``).
+
+    Pinned is right for a trip, which takes minutes. An undo that is stuck keeps its build
+    alive for as long: move that trip, with ``temporal workflow update-options
+    --versioning-override-behavior one_time``.
+
+    Without ``build_id`` a Worker takes every trip, and its version is only shown in the Web
+    UI. It has a name even so: unnamed, the SDK would read and hash every loaded module to
+    find one, which takes longer than the rest of a Worker's start.
+    """
+    pinned = VersioningBehavior.AUTO_UPGRADE if auto_upgrade else VersioningBehavior.PINNED
+    version = WorkerDeploymentVersion(
+        deployment_name=DEPLOYMENT_NAME, build_id=build_id or travel.__version__
+    )
+    return WorkerDeploymentConfig(
+        version=version,
+        use_worker_versioning=build_id is not None,
+        default_versioning_behavior=pinned if build_id else VersioningBehavior.UNSPECIFIED,
+    )
 
 
 @asynccontextmanager
@@ -69,7 +96,8 @@ async def running_worker(
     ``faults`` makes attempts go wrong, ``hotels`` says who books the rooms; ``options`` go
     to ``temporalio.worker.Worker``.
     """
-    interceptors = [FaultInjection(faults)] if faults else []
+    interceptors: list[Interceptor] = [CountFailedUndos()]
+    interceptors += [FaultInjection(faults)] if faults else []
     with ThreadPoolExecutor(ACTIVITY_THREADS, thread_name_prefix="activity") as threads:
         settings: dict[str, Any] = {
             "task_queue": queue or task_queue(),
@@ -79,7 +107,7 @@ async def running_worker(
             "max_concurrent_activities": ACTIVITY_THREADS,
             "graceful_shutdown_timeout": SHUTDOWN_GRACE,
             "interceptors": interceptors,
-            "deployment_config": DEPLOYMENT,
+            "deployment_config": deployment(),
         }
         async with Worker(client, **settings | options) as worker:
             yield worker
@@ -121,17 +149,29 @@ def quiet_expected_failures() -> None:
     logging.getLogger("temporalio.activity").addFilter(ExpectedFailures())
 
 
-async def work(seed: int) -> None:
-    """Load the seed data and work until SIGINT or SIGTERM."""
+async def work(
+    seed: int,
+    *,
+    metrics_port: int | None = None,
+    build: WorkerDeploymentConfig | None = None,
+) -> None:
+    """Load the seed data and work until SIGINT or SIGTERM; ``build`` is as ``deployment``."""
     interrupted = _interruption()
-    client = await connect()
+    runtime = runtime_with_metrics(metrics_port) if metrics_port is not None else quiet_runtime()
+    client = await connect(runtime=runtime)
     database = open_database()
     try:
         store_seed_data(database, load_seed_data())
         print(count_seed_data(database))
         print(f"{symbols_for(sys.stdout).check} Booking database initialized")
         await register_search_attribute(client)
-        async with running_worker(client, database, faults=RandomFaults(seed)):
+        worker = running_worker(
+            client,
+            database,
+            faults=RandomFaults(seed),
+            deployment_config=build or deployment(),
+        )
+        async with worker:
             print("Worker started, ctrl+c to exit", flush=True)
             await interrupted.wait()
         print("Worker stopped")
@@ -166,10 +206,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
         default=DEFAULT_SEED,
         help="decides which trips meet an outage (default: %(default)s)",
     )
+    parser.add_argument(
+        "--metrics",
+        type=int,
+        metavar="PORT",
+        help="serve metrics for Prometheus at http://127.0.0.1:PORT/metrics",
+    )
+    parser.add_argument(
+        "--build-id",
+        metavar="ID",
+        help="take part in Worker Versioning as this build: new trips come once it is current "
+        "(temporal worker deployment set-current-version --deployment-name "
+        f"{DEPLOYMENT_NAME} --build-id ID)",
+    )
+    parser.add_argument(
+        "--auto-upgrade",
+        action="store_true",
+        help="trips of this build move to the next current one, instead of staying to their end",
+    )
     options = parser.parse_args(arguments)
+    if options.auto_upgrade and options.build_id is None:
+        parser.error("--auto-upgrade needs a --build-id; expected both or neither")
     quiet_expected_failures()
     try:
-        asyncio.run(work(options.seed))
+        _check_build_id(options.build_id)
+        build = deployment(options.build_id, auto_upgrade=options.auto_upgrade)
+        asyncio.run(work(options.seed, metrics_port=options.metrics, build=build))
     except InvalidInput as error:
         print(error, file=sys.stderr)
         return 2
@@ -177,6 +239,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"The database stopped answering ({error.reason}).", file=sys.stderr)
         return 2
     return 0
+
+
+def _check_build_id(build_id: str | None) -> None:
+    if build_id is not None and not re.fullmatch(r"[A-Za-z0-9._+-]{1,100}", build_id):
+        raise InvalidInput(
+            f"The build id is {build_id[:60]!r}; expected 1 to 100 letters, digits, "
+            "dots, dashes, plus signs or underscores, such as 2.1."
+        )
 
 
 if __name__ == "__main__":

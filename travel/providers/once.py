@@ -13,6 +13,13 @@ arrives late meets it and is refused. So it never matters which of the two
 arrives first. A rejection is remembered too. Otherwise an earlier attempt that
 got stuck on the way could still commit after a later one was refused.
 
+Keys and tombstones also decide what an operator can do to a trip. **Reset** runs a trip
+again from an earlier point: one that stands gets the answers that it got before, and books
+nothing twice; one that was undone meets its tombstones and fails, whatever has become free
+since. **Starting a closed trip again** under its own code ends the same way; the customer
+tries again under a new code. **Pause** stops the attempts of an Activity, not its timeouts:
+a paused undo loses its turn, and comes again in the next one.
+
 The idea of the key is Stripe's (https://docs.stripe.com/api/idempotent_requests),
 the word tombstone Cassandra's.
 """

@@ -88,6 +88,7 @@ async def embedded_server(
     database_filename: str | None = None,
     port: int | None = None,
     ui_port: int | None = None,
+    ui_public_path: str = "",
 ) -> AsyncIterator[Server]:
     """A development server for the length of an ``async with`` block; see ``start_server``."""
     server = await start_server(
@@ -95,6 +96,7 @@ async def embedded_server(
         database_filename=database_filename,
         port=port,
         ui_port=ui_port,
+        ui_public_path=ui_public_path,
     )
     try:
         yield server
@@ -108,19 +110,23 @@ async def start_server(
     database_filename: str | None = None,
     port: int | None = None,
     ui_port: int | None = None,
+    ui_public_path: str = "",
 ) -> Server:
     """Start a development server; return when a Workflow can be started, after about 0.2 s.
 
     Without ``port`` it is 7233 where that is free, else any free port; likewise
-    8233 for ``ui_port``. Without ``database_filename`` all is kept in memory.
+    8233 for ``ui_port``. Behind a proxy the Web UI is served below ``ui_public_path``, in
+    which ``{port}`` stands for its port. Without ``database_filename`` all is kept in memory.
     Raises ``InvalidInput`` for a port that is taken or where there is no server to
     start, and ``TravelError`` when the server dies or runs for minutes without an answer.
     """
     executable = find_executable() or await _download_executable()
     for _ in range(ATTEMPTS - 1):
         with suppress(_Collision):
-            return await _start_once(executable, ui, database_filename, port, ui_port)
-    return await _start_once(executable, ui, database_filename, port, ui_port)
+            return await _start_once(
+                executable, ui, database_filename, port, ui_port, ui_public_path
+            )
+    return await _start_once(executable, ui, database_filename, port, ui_port, ui_public_path)
 
 
 class _Collision(TravelError):
@@ -133,18 +139,20 @@ async def _start_once(
     database_filename: str | None,
     port: int | None,
     ui_port: int | None,
+    ui_public_path: str,
 ) -> Server:
     with (
         _reserved(port, DEFAULT_PORT) as grpc,
         _reserved(ui_port if ui else None, DEFAULT_UI_PORT) as web,
     ):
-        arguments = _arguments(grpc, web if ui else None, database_filename)
+        path = ui_public_path.replace("{port}", str(web))
+        arguments = _arguments(grpc, web if ui else None, path, database_filename)
         ports = [grpc, web] if ui else [grpc]
         grace_seconds = DATABASE_GRACE_SECONDS if database_filename else 0.0
         supervisor, pid = await _run([executable, *arguments], ports, grace_seconds)
     address = f"{LOOPBACK}:{grpc}"
     _embedded_addresses.add(address)
-    return Server(address, f"http://{LOOPBACK}:{web}" if ui else None, pid, supervisor)
+    return Server(address, f"http://{LOOPBACK}:{web}{path}" if ui else None, pid, supervisor)
 
 
 async def _run(
@@ -315,9 +323,13 @@ def _has_ipv6_loopback() -> bool:
     return True
 
 
-def _arguments(port: int, ui_port: int | None, database_filename: str | None) -> list[str]:
+def _arguments(
+    port: int, ui_port: int | None, ui_public_path: str, database_filename: str | None
+) -> list[str]:
     """Arguments of the ``temporal`` command; no ``ui_port`` means no Web UI."""
-    ui = ["--headless"] if ui_port is None else ["--ui-ip", LOOPBACK, "--ui-port", str(ui_port)]
+    path = ["--ui-public-path", ui_public_path] if ui_public_path else []
+    web = ["--ui-ip", LOOPBACK, "--ui-port", str(ui_port), *path]
+    ui = ["--headless"] if ui_port is None else web
     database = ["--db-filename", database_filename] if database_filename else []
     return [
         *("server", "start-dev", "--ip", LOOPBACK, "--port", str(port), *ui, *database),

@@ -31,6 +31,7 @@ with workflow.unsafe.imports_passed_through():
 
 from travel.saga import Saga, uninterrupted
 from travel.workflows.calls import REJECTIONS, call, call_undo
+from travel.workflows.metrics import SagaMetrics
 
 Booking = tuple[FlightBooking, HotelBooking, CarBooking, PaymentReceipt]
 M = TypeVar("M")
@@ -51,6 +52,7 @@ class BookTrip:
         self._done: list[str] = []
         self._paid = False
         self._published = "booking"
+        self._metrics = SagaMetrics()
 
     @workflow.run
     async def run(self, request: TripRequest) -> TripConfirmation:
@@ -141,7 +143,11 @@ class BookTrip:
         return "booked" if self._paid else "booking"
 
     def _publish(self) -> None:
-        """Show the status in the Web UI and make trips findable by it."""
+        """Show the status in the Web UI, make trips findable by it, and keep the numbers."""
+        saga = self._saga
+        self._metrics.changed(
+            compensating=saga.compensating, to_undo=saga.to_undo, stuck=saga.stuck
+        )
         status = self._status()
         # The client sets the attribute where the server knows it. Asking the
         # Event History, not the server, keeps a replay deterministic.

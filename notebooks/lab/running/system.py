@@ -21,7 +21,6 @@ from dataclasses import dataclass, field, fields
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from temporalio.client import Client, WorkflowHandle
 from temporalio.testing import TimeSkipper
@@ -33,6 +32,7 @@ from lab.running.room import check_room
 from lab.running.scratch import scratch_folder
 from lab.running.triggers import Triggers
 from lab.running.waiting import waits_for
+from lab.running.web_ui_address import ui_public_path, web_ui_page
 from lab.showing.history import History, cancel_noticed, read_history
 from lab.showing.links import Link
 from travel.audit import Report, audit
@@ -157,7 +157,7 @@ class Trip:
     @property
     def web_ui(self) -> Link:
         """Where the Web UI shows this trip."""
-        return Link(f"{self.system.web_ui}/{quote(self.handle.id, safe='')}")
+        return self.system.web_ui_page("workflows", self.handle.id)
 
     @property
     def booked(self) -> bool:
@@ -189,8 +189,12 @@ class System:
     @property
     def web_ui(self) -> Link:
         """Where the Web UI shows this system's Workflows."""
-        namespace = quote(self.client.namespace, safe="")
-        return Link(f"{self.server.ui_url}/namespaces/{namespace}/workflows")
+        return self.web_ui_page("workflows")
+
+    def web_ui_page(self, *path: str) -> Link:
+        """A page of the Web UI below this system's namespace."""
+        assert self.server.ui_url is not None, "start() starts a Web UI"
+        return web_ui_page(self.server.ui_url, "namespaces", self.client.namespace, *path)
 
     @property
     def faults(self) -> FaultModel:
@@ -395,7 +399,7 @@ async def _running_namespaces() -> Namespaces:
             await _namespaces.server.stop()
             _namespaces = None
         if _namespaces is None:
-            _namespaces = Namespaces(await start_server())
+            _namespaces = Namespaces(await start_server(ui_public_path=ui_public_path()))
         return _namespaces
 
 

@@ -39,7 +39,7 @@ from travel.store.database import open_database
 from travel.store.inventory import store_seed_data
 from travel.store.seed_data import load_seed_data
 from travel.temporal.connection import connect, task_queue
-from travel.worker import WORKFLOWS, running_worker
+from travel.worker import WORKFLOWS, deployment, running_worker
 
 READY = "ready"
 READY_SECONDS = 300.0
@@ -143,13 +143,16 @@ async def start_worker(
     seed: int | None = None,
     crash_together: int = 1,
     switches: Path | None = None,
+    build_id: str | None = None,
+    auto_upgrade: bool = False,
 ) -> WorkerProcess:
     """Start a Worker in a child process and return when it is ready to work.
 
     ``faults`` is its script; with ``seed`` it draws the outages of the 44 trips instead.
     ``crash_together`` holds each attempt that is to crash after its commit until so many
     are at that point; then one crash hits them all. ``switches`` is a file of
-    ``lab.running.switches``.
+    ``lab.running.switches``. With ``build_id`` it takes part in Worker Versioning; see
+    ``travel.worker.deployment`` and ``lab.running.deployments``.
     """
     (worker,) = await start_workers(
         system,
@@ -159,6 +162,8 @@ async def start_worker(
         seed=seed,
         crash_together=crash_together,
         switches=switches,
+        build_id=build_id,
+        auto_upgrade=auto_upgrade,
     )
     return worker
 
@@ -172,6 +177,8 @@ async def start_workers(
     seed: int | None = None,
     crash_together: int = 1,
     switches: Path | None = None,
+    build_id: str | None = None,
+    auto_upgrade: bool = False,
 ) -> list[WorkerProcess]:
     """Like ``start_worker``, for several at once."""
     orders = {
@@ -184,6 +191,8 @@ async def start_workers(
         "workflows": [f"{design.__module__}:{design.__qualname__}" for design in workflows],
         "crash_together": crash_together,
         "switches": str(switches) if switches else None,
+        "build_id": build_id,
+        "auto_upgrade": auto_upgrade,
     }
     workers = []
     for _ in range(number):
@@ -268,6 +277,7 @@ async def _work(orders: dict[str, Any], stopping: asyncio.Event) -> None:
             workflows=[_load(name) for name in orders["workflows"]],
             queue=orders["queue"],
             interceptors=[_interceptor(orders)],
+            deployment_config=deployment(orders["build_id"], auto_upgrade=orders["auto_upgrade"]),
             max_concurrent_activities=100,
             sticky_queue_schedule_to_start_timeout=STICKY,
         )

@@ -17,3 +17,12 @@ class Link(str):
     def _repr_html_(self) -> str:
         url = escape(self, quote=True)
         return f'<a href="{url}" target="_blank" rel="noopener">{url}</a>'
+
+
+class NoLink(Link):
+    """What to do, where there is no address that a browser could open."""
+
+    __slots__ = ()
+
+    def _repr_html_(self) -> str:
+        return escape(self)

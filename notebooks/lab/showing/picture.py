@@ -12,7 +12,9 @@ from typing import Any
 
 from matplotlib import rc_context
 from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
@@ -20,7 +22,18 @@ from PIL.PngImagePlugin import PngInfo
 BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
 YELLOW, BLUE, RED, PURPLE = "#F0E442", "#0072B2", "#D55E00", "#CC79A7"
 GREY, PALE, INK = "#8A8A8A", "#EDEDED", "#222222"
-PLUM = "#8F4A78"  # purple, dark enough for words
+PLUM = "#8F4A78"
+
+# The same, dark enough for words on white
+OF_WORDS = {
+    ORANGE: "#8A5A00",
+    SKY: "#1F6E9E",
+    GREEN: "#00704F",
+    BLUE: "#00659E",
+    RED: "#A84300",
+    PURPLE: PLUM,
+    GREY: "#5F5F5F",
+}
 
 WIDTH = 10.0
 DOTS_PER_INCH = 160
@@ -49,6 +62,9 @@ class Picture:
     """A figure and what it shows, in words. Display it as the last line of a cell."""
 
     def __init__(self, figure: Figure, alt: str) -> None:
+        for words in figure.findobj(Text):
+            colour = to_hex(words.get_color()).upper()  # type: ignore[attr-defined]
+            words.set_color(OF_WORDS.get(colour, colour))  # type: ignore[attr-defined]
         self.figure = figure
         self.alt = " ".join(alt.split())
 

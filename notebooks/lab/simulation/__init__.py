@@ -35,6 +35,7 @@ from .code import Code
 from .errors import NeverYields, NotDeterministic, NotSimulated, SimulationError, StillRunning
 from .prove import CannotProve, Proof, prove
 from .remembered import Remembered
+from .replay import replay_elsewhere
 from .shrink import shrink
 from .simulation import Handle, Simulation, UpdateHandle
 from .trial import Outcome, Trial, cancels_at, every, faults_at
@@ -85,5 +86,6 @@ __all__ = [
     "every",
     "faults_at",
     "prove",
+    "replay_elsewhere",
     "shrink",
 ]

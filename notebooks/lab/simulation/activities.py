@@ -13,7 +13,7 @@ from temporalio.api.enums.v1 import RetryState, TimeoutType
 from temporalio.api.failure.v1 import Failure
 
 from .attempts import Attempt
-from .choices import Site
+from .choices import Fate, Site
 from .clock import SECOND, Item
 
 if TYPE_CHECKING:
@@ -24,9 +24,7 @@ DEFAULT_RETRIES = RetryPolicy(
 )
 """The server's own, where a Workflow gives none."""
 
-NOT_STARTED = Payload(
-    metadata={"encoding": b"json/plain"}, data=b'"ACTIVITY_ID_NOT_STARTED"'
-)
+NOT_STARTED = Payload(metadata={"encoding": b"json/plain"}, data=b'"ACTIVITY_ID_NOT_STARTED"')
 """What the server says of a cancelled Activity that no Worker was running."""
 
 SCHEDULE_TO_CLOSE = TimeoutType.TIMEOUT_TYPE_SCHEDULE_TO_CLOSE
@@ -56,6 +54,8 @@ class ActivityTask:
         self.call = call
         self.type: str = command.activity_type
         self.sent = self.asked_to_cancel = self.dropped = self.resolved = False
+        self.may_be_done = False
+        """Whether an attempt was carried out, or still may be."""
         self.closed = False
         self.cancel_requested = False
         self.cancel_event_id = 0
@@ -121,7 +121,11 @@ class ActivityTask:
             self._timers[START_TO_CLOSE] = self._after(self.start_to_close, START_TO_CLOSE)
         self._expect_heartbeat()
         site = Site(self.run.id, self.type, self.call, self.attempt)
-        self.current = Attempt(self, worker, self.server.fate(site))
+        fate = self.server.fate(site)
+        if fate is Fate.REJECTED and self.may_be_done:
+            # "Definitely not done" would be a lie: an earlier attempt was, or will be.
+            fate = Fate.OK
+        self.current = Attempt(self, worker, fate)
         self.current.begin()
 
     def _after(self, delay: int, kind: int) -> Item:

@@ -5,10 +5,8 @@ Made once and used for any number of simulations.
 
 from __future__ import annotations
 
-import asyncio
 import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import temporalio.activity
@@ -34,6 +32,7 @@ from temporalio.worker._workflow_instance import (
 )
 
 from .errors import NotSimulated
+from .loop import birthplace
 from .quick import QuickConverter
 
 ALL_FLAGS = frozenset(_WorkflowLogicFlag)
@@ -146,7 +145,7 @@ class Code:
         for workflow in workflows:
             definition = temporalio.workflow._Definition.must_from_class(workflow)
             runner = self.runner if definition.sandboxed else self.unsandboxed
-            with _a_loop():
+            with birthplace():
                 runner.prepare_workflow(definition)
             found[definition.name] = definition
         return found
@@ -167,21 +166,6 @@ class Code:
                 f"Activity function {name} is not registered on this worker, "
                 f"available activities: {known}"
             )
-
-
-@contextmanager
-def _a_loop() -> Iterator[None]:
-    """The SDK makes an instance to try it, and asks for the loop of the thread; any will do."""
-    before = asyncio._get_running_loop()
-    asyncio._set_running_loop(before or _Place())  # type: ignore[arg-type]
-    try:
-        yield
-    finally:
-        asyncio._set_running_loop(before)
-
-
-class _Place:
-    """Stands for a Worker's event loop, where there is none."""
 
 
 def _definitions(activities: Sequence[Any]) -> dict[str | None, temporalio.activity._Definition]:

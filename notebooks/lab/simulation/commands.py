@@ -159,7 +159,12 @@ def complete_task(server: Server, run: Run) -> None:
     """The Worker has answered: write what it asked for, and do it."""
     if run.buffered and closes(run.outgoing):
         failure = Failure(message="UnhandledCommand")
-        fail_task(server, run, failure, WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_UNHANDLED_COMMAND)
+        fail_task(
+            server,
+            run,
+            failure,
+            WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_UNHANDLED_COMMAND,
+        )
         return
     run.task_failure = None
     run.task_attempt = 1
@@ -228,7 +233,8 @@ def fail_task(server: Server, run: Run, failure: Failure, cause: int | None = No
     run.flags = set(run.recorded_flags)
     run.jobs = [*(job for job in run.task_jobs if not job.HasField("do_update")), *run.jobs]
     run.update_jobs = [
-        *(job for job in run.task_jobs if job.HasField("do_update")), *run.update_jobs
+        *(job for job in run.task_jobs if job.HasField("do_update")),
+        *run.update_jobs,
     ]
     run.evict()
     scheduled, begun = run.task_events
@@ -454,9 +460,7 @@ def _update_accepted(server: Server, run: Run, out: Outgoing, _completed: int) -
 
 def _update_completed(server: Server, run: Run, out: Outgoing, _completed: int) -> None:
     update, command = out.what
-    _close_update(
-        server, run, update, Outcome(success=Payloads(payloads=[command.completed]))
-    )
+    _close_update(server, run, update, Outcome(success=Payloads(payloads=[command.completed])))
     update.outcome = ("completed", command.completed)
 
 
@@ -619,9 +623,7 @@ def _cancel_child(server: Server, run: Run, out: Outgoing, completed: int) -> No
 def _cancel_external(server: Server, run: Run, out: Outgoing, completed: int) -> None:
     command = out.what
     target = command.workflow_execution
-    reason = (
-        f"Cancel requested by workflow with run id {run.run_id} with reason: {command.reason}"
-    )
+    reason = f"Cancel requested by workflow with run id {run.run_id} with reason: {command.reason}"
     _cancel_other(
         server, run, target.workflow_id, target.run_id, reason, completed, seq=command.seq
     )
@@ -761,7 +763,9 @@ def _complete(server: Server, run: Run, out: Outgoing, completed: int) -> None:
             "workflow_task_completed_event_id": completed,
         },
     )
-    tell_parent(server, run, "child_workflow_execution_completed", {"result": Payloads(payloads=[result])})
+    tell_parent(
+        server, run, "child_workflow_execution_completed", {"result": Payloads(payloads=[result])}
+    )
 
 
 def _fail(server: Server, run: Run, out: Outgoing, completed: int) -> None:
@@ -897,9 +901,7 @@ def time_out(server: Server, run: Run) -> None:
     """The run's or the whole execution's timeout has passed: no code runs any more."""
     if run.status != RUNNING:
         return
-    failure = Failure(
-        message="workflow timeout", timeout_failure_info={"timeout_type": 1}
-    )
+    failure = Failure(message="workflow timeout", timeout_failure_info={"timeout_type": 1})
     whole = bool(run.start.expires) and server.now >= run.start.expires
     state, pause = RetryState.RETRY_STATE_TIMEOUT, None
     if not whole:
@@ -1067,9 +1069,7 @@ def _child_outcome(
         )
     if event.endswith("timed_out"):
         cause = Failure(message="Timed out", timeout_failure_info={"timeout_type": 1})
-        return "failed", _child_failure(
-            "Child Workflow execution timed out", cause, child, state
-        )
+        return "failed", _child_failure("Child Workflow execution timed out", cause, child, state)
     if event.endswith("terminated"):
         cause = Failure(message="Terminated", terminated_failure_info={})
         return "failed", _child_failure(

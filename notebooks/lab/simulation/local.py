@@ -28,6 +28,7 @@ from .attempts import Attempt
 from .choices import Site
 from .clock import SECOND, Item
 from .events import timestamp
+from .run import ABANDON, WAIT, Outgoing
 
 if TYPE_CHECKING:
     from .run import Run
@@ -45,10 +46,6 @@ class LocalTask:
     is_local = True
 
     def __init__(self, run: Run, command: Any, metadata: Any, call: int) -> None:
-        from temporalio.bridge.proto.workflow_commands.workflow_commands_pb2 import (
-            ActivityCancellationType,
-        )
-
         self.run = run
         self.server = run.server
         self.command = command
@@ -56,7 +53,7 @@ class LocalTask:
         self.call = call
         self.type: str = command.activity_type
         self.task_queue = run.start.task_queue
-        self.resolved = False
+        self.resolved = self.may_be_done = False
         self.begun = False
         self.attempt = max(command.attempt, 1)
         self.current: Attempt | None = None
@@ -70,10 +67,8 @@ class LocalTask:
         self.start_to_close = _nanoseconds(command.start_to_close_timeout) or self.schedule_to_close
         self.heartbeat_timeout = 0
         self.threshold = _nanoseconds(command.local_retry_threshold) or 60 * SECOND
-        self.waits = command.cancellation_type == (
-            ActivityCancellationType.WAIT_CANCELLATION_COMPLETED
-        )
-        self.abandons = command.cancellation_type == ActivityCancellationType.ABANDON
+        self.waits = command.cancellation_type == WAIT
+        self.abandons = command.cancellation_type == ABANDON
         self._cancelled = False
         self._items: list[Item] = []
 
@@ -232,8 +227,6 @@ class LocalTask:
         self, result: Payload | None, failure: Failure | None, pause: int, *, timed: bool = True
     ) -> None:
         """The marker that stands for it in the history."""
-        from .run import Outgoing
-
         data: dict[str, Any] = {
             "seq": self.command.seq,
             "attempt": self.attempt,
@@ -257,4 +250,6 @@ def _split(nanoseconds: int) -> dict[str, int]:
 
 
 def _json(value: Any) -> Payload:
-    return Payload(metadata={"encoding": b"json/plain"}, data=json.dumps(value, separators=(",", ":")).encode())
+    return Payload(
+        metadata={"encoding": b"json/plain"}, data=json.dumps(value, separators=(",", ":")).encode()
+    )

@@ -103,6 +103,24 @@ class VirtualLoop(asyncio.BaseEventLoop):
         """There is nothing to close."""
 
 
+class _Birthplace:
+    """What stands for the Worker's event loop while a Workflow's instance is made."""
+
+
+_BIRTHPLACE: Any = _Birthplace()
+
+
+@contextmanager
+def birthplace() -> Iterator[None]:
+    """Where an instance may be made: the SDK wants a running loop there, and uses it for nothing."""
+    before = asyncio._get_running_loop()
+    asyncio._set_running_loop(_BIRTHPLACE)
+    try:
+        yield
+    finally:
+        asyncio._set_running_loop(before)
+
+
 @contextmanager
 def aside() -> Iterator[None]:
     """Put the caller's running loop and task aside, so that ours can run in this thread.

@@ -9,7 +9,6 @@ Workflow sees of its own cancel requests, and when.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -32,6 +31,8 @@ from temporalio.worker import WorkflowInstance, WorkflowInstanceDetails
 from .code import Code
 from .errors import NotSimulated
 from .events import Events, timestamp
+from .guard import Counted
+from .loop import birthplace
 from .seeds import randomness_seed
 
 if TYPE_CHECKING:
@@ -176,7 +177,7 @@ class Run:
         self.search_attributes = dict(start.search_attributes)
         self.memo = dict(start.memo)
         self.cancel_requested = False
-        self.tasks = self.tasks_completed = 0
+        self.tasks = self.tasks_begun = self.tasks_completed = 0
         self.beating = False
         self.task_activations = 0
         self.task_events = (0, 0)
@@ -298,12 +299,11 @@ class Run:
             default_workflow_logic_flags=code.flags,
         )
         runner = code.runner if self.definition.sandboxed else code.unsandboxed
-        before = asyncio._get_running_loop()
-        asyncio._set_running_loop(self.server.birth_loop)
-        try:
-            return runner.create_instance(details)
-        finally:
-            asyncio._set_running_loop(before)
+        with birthplace():
+            instance = runner.create_instance(details)
+        if hasattr(instance, "_ready"):
+            instance._ready = Counted(instance._ready)
+        return instance
 
     def _info(self) -> temporalio.workflow.Info:
         start = self.start
@@ -439,11 +439,6 @@ class Run:
             )
             self.jobs.append(job)
             return
-        if how == ChildWorkflowCancellationType.WAIT_CANCELLATION_REQUESTED:
-            raise NotSimulated(
-                f"Workflow {self.id} starts a child with WAIT_CANCELLATION_REQUESTED, "
-                "which is not simulated; try it on a real server."
-            )
         if how != ChildWorkflowCancellationType.ABANDON:
             self.outgoing.append(Outgoing("cancel_child", (child, command.reason)))
         if how in CHILD_IMMEDIATE:

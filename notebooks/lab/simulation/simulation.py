@@ -209,7 +209,7 @@ class Simulation(Server):
             for run in itertools.chain.from_iterable(self.runs.values()):
                 run.evict()
             for worker in [*self.graveyard, self.worker]:
-                worker.loop.bury()
+                worker.bury()
 
     def verify(self) -> Simulation:
         """Replay every run from its beginning; raise ``NotDeterministic`` if one differs."""
@@ -244,7 +244,8 @@ class Simulation(Server):
             case decisions.Terminate():
                 self._terminate(run, "")
             case decisions.Evict():
-                run.evict()
+                if not run.task_open:
+                    run.evict()
             case decisions.Signal():
                 self.signal(run, arrival.name, self.payloads(arrival.args))
             case decisions.Update():
@@ -430,7 +431,9 @@ class Handle:
         if not isinstance(update, str):
             defn = temporalio.workflow._UpdateDefinition
             found: Any = getattr(update, "_defn", None)
-            name, hint = (found.name, found.ret_type) if isinstance(found, defn) else (str(update), None)
+            name, hint = (
+                (found.name, found.ret_type) if isinstance(found, defn) else (str(update), None)
+            )
         payloads = self._simulation.payloads(args)
         sent = self._simulation._send_update(self._open(), name, payloads, id)
         return UpdateHandle(self._simulation, sent, hint)
@@ -553,4 +556,3 @@ def _attributes(attributes: TypedSearchAttributes | None) -> dict[str, Payload]:
     if attributes is not None:
         temporalio.converter.encode_search_attributes(attributes, proto)
     return dict(proto.indexed_fields)
-

@@ -6,7 +6,6 @@ import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from itertools import combinations
 from typing import Any
 
 from .choices import (
@@ -48,6 +47,7 @@ class Outcome:
     scheduled: list[str] = field(default_factory=list)
     faults: dict[str, int] = field(default_factory=dict)
     sites: list[tuple[int, Site]] = field(default_factory=list)
+    task_moments: list[int] = field(default_factory=list)
     moments: int = 0
     seconds: float = 0
     exhausted: bool = False
@@ -126,6 +126,7 @@ def _outcome(
     outcome.scheduled = simulation.scheduled
     outcome.faults = simulation.faults
     outcome.sites = simulation.sites
+    outcome.task_moments = simulation.task_moments
     outcome.moments = simulation.moment
     outcome.seconds = timedelta(microseconds=simulation.now // 1000).total_seconds()
     outcome.exhausted = simulation.exhausted
@@ -141,18 +142,21 @@ def _outcome(
 # --- systematically ------------------------------------------------------------------------
 
 
-def faults_at(outcome: Outcome, fates: Iterable[Fate] = FAULTS) -> list[Fault]:
-    """Every fault at every attempt of a run."""
-    return [
-        Fault(site.activity, fate.value, site.call, site.attempt)
-        for _moment, site in outcome.sites
-        for fate in fates
-    ]
+def faults_at(
+    outcome: Outcome, fates: Iterable[Fate] = FAULTS, lasting: Iterable[int] = (1,)
+) -> list[Fault]:
+    """Every fault at every attempt of a run.
+
+    ``lasting`` says for how many attempts in a row (0: all); more than one only from the
+    first attempt on.
+    """
+    return [fault for _moment, fault in _faults(outcome, tuple(fates), tuple(lasting))]
 
 
-def cancels_at(outcome: Outcome, after: int = 0) -> list[Cancel]:
-    """A cancel request before every step of a run."""
-    return [Cancel(moment) for moment in range(after + 1, outcome.moments + 1)]
+def cancels_at(outcome: Outcome) -> list[Cancel]:
+    """A cancel request before every step of a run, and during every Workflow Task."""
+    between = [Cancel(moment) for moment in range(1, outcome.moments + 1)]
+    return [*between, *(Cancel(moment, during=True) for moment in outcome.task_moments)]
 
 
 def every(
@@ -160,44 +164,60 @@ def every(
     depth: int = 1,
     *,
     fates: Iterable[Fate] = FAULTS,
+    lasting: Iterable[int] = (1,),
     arrivals: Callable[[Outcome], Iterable[Arrival]] = cancels_at,
 ) -> Iterator[Outcome]:
-    """All runs with at most ``depth`` deviations from the calm one.
+    """All runs with at most ``depth`` deviations from the calm one, fewest first.
 
     Each further deviation is one that the run so far leaves room for: a fault at an attempt
     that began after the last deviation, an arrival at a step after it. So nothing is tried
     twice, and a fault in an undo that only a fault brings about is tried too.
     """
-    kinds = tuple(fates)
+    kinds = tuple(fates), tuple(lasting)
     calm = trial.run(Schedule())
     yield calm
-    yield from _deviations(trial, calm, 0, depth, kinds, arrivals)
+    level = [(calm, 0)]
+    for _ in range(depth):
+        following = []
+        for base, after in level:
+            for moment, decision in _options(base, after, *kinds, arrivals):
+                outcome = trial.run(base.schedule + [decision])
+                yield outcome
+                if outcome.problem is None:
+                    following.append((_light(outcome), moment))
+        level = following
 
 
-def _deviations(
-    trial: Trial,
+def _options(
     base: Outcome,
     after: int,
-    depth: int,
     fates: tuple[Fate, ...],
+    lasting: tuple[int, ...],
     arrivals: Callable[[Outcome], Iterable[Arrival]],
-) -> Iterator[Outcome]:
-    if depth == 0 or base.problem is not None:
-        return
-    options: list[tuple[int, Decision]] = [
-        (moment, Fault(site.activity, fate.value, site.call, site.attempt))
-        for moment, site in base.sites
-        if moment > after
-        for fate in fates
-    ]
-    options += [(arrival.at, arrival) for arrival in arrivals(base) if arrival.at > after]
-    for moment, decision in sorted(options, key=lambda option: option[0]):
-        outcome = trial.run(base.schedule + [decision])
-        yield outcome
-        yield from _deviations(trial, outcome, moment, depth - 1, fates, arrivals)
+) -> list[tuple[int, Decision]]:
+    found: list[tuple[int, Decision]] = list(_faults(base, fates, lasting))
+    found += [(arrival.at, arrival) for arrival in arrivals(base)]
+    return sorted((o for o in found if o[0] > after), key=lambda option: option[0])
 
 
-def pairs(decisions: Sequence[Decision]) -> Iterator[Schedule]:
-    """Every two of them."""
-    for one, other in combinations(decisions, 2):
-        yield Schedule(one, other)
+def _faults(
+    outcome: Outcome, fates: tuple[Fate, ...], lasting: tuple[int, ...]
+) -> Iterator[tuple[int, Fault]]:
+    for moment, site in outcome.sites:
+        for fate in fates:
+            for attempts in lasting if site.attempt == 1 else (1,):
+                yield (
+                    moment,
+                    Fault(site.activity, fate.value, site.call, site.attempt, attempts),
+                )
+
+
+def _light(outcome: Outcome) -> Outcome:
+    """What is needed to go on from there; a million handles would not fit in memory."""
+    return Outcome(
+        outcome.schedule,
+        outcome.status,
+        sites=outcome.sites,
+        task_moments=outcome.task_moments,
+        moments=outcome.moments,
+    )

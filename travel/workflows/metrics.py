@@ -1,0 +1,59 @@
+"""What a saga tells whoever watches from outside: numbers for Prometheus.
+
+======================================  =========  ==========================================
+``travel_sagas_compensating``           counter    sagas that began to undo
+``travel_saga_undoing_seconds``         histogram  how long one took until all was undone;
+                                                   its count is the sagas that are done
+``travel_undo_stuck_seconds``           histogram  how long an undo has been stuck so far, noted
+                                                   at every turn; label ``undo``
+``travel_undo_attempts_failed``         counter    attempts of an undo that failed, counted by
+                                                   the Worker (``travel.temporal.metrics``)
+======================================  =========  ==========================================
+
+Prometheus adds ``_total`` to a counter. ``travel/alerts.yml`` has the alerts.
+
+All of them only grow, so those of many Workers can be added up, and a restart (from 0 again)
+is something that Prometheus knows. A gauge "undos stuck now" would be a number in one
+Worker's memory: wrong after an eviction, and lost with the process.
+
+**Why not an alert on the attempt number?** "Attempt > 10" is what most people write first,
+and here it may never fire: an undo's turn is an Activity of its own, its attempts are
+counted from 1 in each turn, and a turn ends before the tenth. How long an undo has been
+stuck is known to the saga alone. So the saga says it.
+
+``workflow.metric_meter()`` is silent while a Workflow replays: a trip that moves to another
+Worker is not counted twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from temporalio import workflow
+
+
+class SagaMetrics:
+    """Follows one saga; call ``changed`` whenever it moves on or gets stuck."""
+
+    def __init__(self) -> None:
+        self._began: datetime | None = None
+        self._done = False
+        self._stuck_since: dict[str, datetime] = {}
+
+    def changed(self, *, compensating: bool, to_undo: Sequence[str], stuck: Sequence[str]) -> None:
+        """``to_undo`` and ``stuck`` are names of undos, as ``Saga`` has them."""
+        if not compensating or self._done:
+            return
+        now, meter = workflow.now(), workflow.metric_meter()
+        if self._began is None:
+            self._began = now
+            meter.create_counter("travel_sagas_compensating").add(1)
+        for undo in stuck:
+            so_far = now - self._stuck_since.setdefault(undo, now)
+            histogram = meter.create_histogram_timedelta("travel_undo_stuck", unit="duration")
+            histogram.record(so_far, {"undo": undo})
+        if not to_undo:
+            self._done = True
+            histogram = meter.create_histogram_timedelta("travel_saga_undoing", unit="duration")
+            histogram.record(now - self._began)

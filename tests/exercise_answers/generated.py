@@ -520,13 +520,6 @@ class Mine:
             await call_undo(undo, trip)
 """
     yield Generated("side_by_side", "not waited for", kind, body.replace("SETTLE", "pass"), fits)
-    yield Generated(
-        "side_by_side",
-        "cancelled, not waited for",
-        kind,
-        body.replace("SETTLE", "[task.cancel() for task in tasks]"),
-        fits,
-    )
     settled = body.replace("SETTLE", "await asyncio.gather(*tasks, return_exceptions=True)")
     yield Generated("side_by_side", "waited for", "steps side by side", settled)
     yield Generated(

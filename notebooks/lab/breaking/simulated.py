@@ -23,7 +23,7 @@ from temporalio.worker import (
 from lab.running.memory import borrow_memory
 from lab.running.triggers import Triggers
 from lab.showing.history import History, Step, history_of
-from lab.simulation import Code, Do, Handle, Remembered, Simulation
+from lab.simulation import Code, Do, Handle, Remembered, Simulation, SimulationError
 from lab.simulation.choices import Choices, Fixed
 from travel.activities import Activities
 from travel.audit import Finding, audit
@@ -265,10 +265,12 @@ class Bench:
                 simulation.verify()
         except Exception as error:
             problem = error
-        finally:
+        try:
             simulation.close()
-            self.triggers.actions.clear()
-            self._deployment = None
+        except SimulationError as error:  # it goes on and on, even when it is thrown away
+            problem = problem or error
+        self.triggers.actions.clear()
+        self._deployment = None
         self._tell(request, handle.status)
         findings = self._world.ask(("findings", self._findings), self._audit)
         code = request.confirmation_code

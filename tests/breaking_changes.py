@@ -11,7 +11,9 @@ with workflow.unsafe.imports_passed_through():
     from travel.errors import InvalidInput
     from travel.models import TripConfirmation, TripRequest
 
+from travel.saga import Saga
 from travel.workflows.book_trip import Booking, BookTrip
+from travel.workflows.calls import REJECTIONS
 
 
 @workflow.defn(name="BookTrip", failure_exception_types=[InvalidInput])
@@ -51,6 +53,12 @@ class PauseBeforePayment(BookTrip):
         return await super()._accept_payment(trip, price_cents)
 
 
+class _OldestFirst(Saga):
+    async def _undo_all(self) -> None:
+        self._steps.reverse()
+        await super()._undo_all()
+
+
 @workflow.defn(name="BookTrip", failure_exception_types=[InvalidInput])
 class OldestUndoneFirst(BookTrip):
     """Another order of the compensations."""
@@ -61,14 +69,8 @@ class OldestUndoneFirst(BookTrip):
 
     @workflow.run
     async def run(self, request: TripRequest) -> TripConfirmation:
-        self._saga._undo_round = self._oldest_first  # type: ignore[method-assign]
+        self._saga = _OldestFirst(rejections=REJECTIONS, on_change=self._publish)
         return await super().run(request)
-
-    async def _oldest_first(self) -> None:
-        for undo in tuple(self._saga._undos):
-            await undo.run()
-            self._saga._undos.remove(undo)
-            self._publish()
 
 
 @workflow.defn(name="BookTrip", failure_exception_types=[InvalidInput])

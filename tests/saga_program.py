@@ -373,7 +373,7 @@ def _lines(statement: Statement) -> Iterator[str]:
     match what:
         case "step":
             name, do, undo = rest
-            yield f'await saga.step({name})  # {do}; its undo: {undo}'
+            yield f"await saga.step({name})  # {do}; its undo: {undo}"
         case "saga":
             callback, body = rest
             yield "async with Saga() as saga:" + (

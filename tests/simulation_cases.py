@@ -7,6 +7,7 @@ server. It ends with what is compared; most just return the handle.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -315,7 +316,7 @@ _activity_case(
     "no time for another attempt", "fails", 9, retry=SLOWLY, schedule_to_close_timeout=450
 )
 _activity_case("start to close", "hangs", start_to_close_timeout=0.4, retry={"maximum_attempts": 1})
-_activity_case("start to close, then well", "hangs", 1, start_to_close_timeout=0.4, retry=SLOWLY)
+_activity_case("start to close, then well", "hangs", 1, start_to_close_timeout=3, retry=SLOWLY)
 _activity_case(
     "start to close, no time for another",
     "hangs",
@@ -336,7 +337,7 @@ _activity_case(
     "schedule to close in a later attempt",
     "hangs_after_failing",
     start_to_close_timeout=0,
-    schedule_to_close_timeout=0.8,
+    schedule_to_close_timeout=3,
     retry={"initial_interval": 0.1},
 )
 _activity_case("schedule to close before start to close", "hangs", schedule_to_close_timeout=0.4)
@@ -361,9 +362,9 @@ _activity_case(
     task_queue=UNPOLLED,
     retry={"maximum_attempts": 1},
 )
-_activity_case("heartbeat", "beats_once", heartbeat_timeout=0.4, retry=SLOWLY)
+_activity_case("heartbeat", "beats_once", heartbeat_timeout=3, retry=SLOWLY)
 _activity_case(
-    "heartbeat, once", "beats_once", heartbeat_timeout=0.4, retry={"maximum_attempts": 1}
+    "heartbeat, once", "beats_once", heartbeat_timeout=3, retry={"maximum_attempts": 1}
 )
 
 
@@ -484,10 +485,8 @@ async def timer(stage: Stage) -> Any:
 class WaitsInVain:
     @workflow.run
     async def run(self) -> str:
-        try:
+        with contextlib.suppress(asyncio.TimeoutError):
             await workflow.wait_condition(lambda: False, timeout=timedelta(hours=1))
-        except asyncio.TimeoutError:
-            pass
         task = asyncio.create_task(asyncio.sleep(10_000))
         await workflow.sleep(60)
         task.cancel()
@@ -522,10 +521,8 @@ async def cancel_request(stage: Stage) -> Any:
 class Swallows:
     @workflow.run
     async def run(self) -> str:
-        try:
+        with contextlib.suppress(asyncio.CancelledError):
             await workflow.sleep(timedelta(days=1))
-        except asyncio.CancelledError:
-            pass
         return f"swallowed {workflow.cancellation_reason()!r}"
 
 
@@ -1122,13 +1119,13 @@ async def failed_task(stage: Stage) -> Any:
 
 @case()
 async def task_that_fails_three_times(stage: Stage) -> Any:
-    return await stage.start(FailsItsTask, 3, real=True, task_timeout=timedelta(seconds=1))
+    return await stage.start(FailsItsTask, 3, real=True, task_timeout=timedelta(seconds=3))
 
 
 @case()
 async def first_task_fails(stage: Stage) -> Any:
     return await stage.start(
-        FailsItsTask, args=[3, False], real=True, task_timeout=timedelta(seconds=1)
+        FailsItsTask, args=[3, False], real=True, task_timeout=timedelta(seconds=3)
     )
 
 
@@ -1174,6 +1171,20 @@ _local_case("local activity retried", "fails", 2, initial_interval=0.01)
 _local_case("local activity fails", "fails", 9, maximum_attempts=2, initial_interval=0.01)
 _local_case("local activity not retried", "fails", 9, "Flaky", True)
 _local_case("local activity backs off", "fails", 1, initial_interval=100.0, threshold=1)
+
+
+@activity.defn
+async def takes_long() -> str:
+    await asyncio.sleep(8.5)
+    return "at last"
+
+
+ACTIVITIES.append(takes_long)
+
+
+@case()
+async def local_activity_outlasts_its_task(stage: Stage) -> Any:
+    return await stage.start(CallsLocally, args=["takes_long", [], {}], real=True)
 
 
 @defined

@@ -361,7 +361,7 @@ def _result(
     answers: list[Any],
     histories: list[WorkflowHistory],
 ) -> Result:
-    events = [event for history in histories for event in history.events]
+    events = [event for history in histories for event in _in_time(history)]
     started = [e for e in events if e.HasField("activity_task_started_event_attributes")]
     types = {
         (n, e.event_id): e.activity_task_scheduled_event_attributes.activity_type.name
@@ -441,6 +441,14 @@ def _decoded(data: str) -> Any:
         return json.loads(base64.b64decode(data))
     except ValueError:
         return data
+
+
+def _in_time(history: WorkflowHistory) -> list[HistoryEvent]:
+    """The events without Workflow Tasks that timed out because the machine was slow."""
+    kind = "workflow_task_timed_out_event_attributes"
+    late = [getattr(event, kind) for event in history.events if event.HasField(kind)]
+    gone = {number for one in late for number in (one.scheduled_event_id, one.started_event_id)}
+    return [e for e in history.events if e.event_id not in gone and not e.HasField(kind)]
 
 
 def _retry_state(event: HistoryEvent) -> int | None:

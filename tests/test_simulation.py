@@ -1,8 +1,9 @@
-"""The simulator by itself: schedules, faults, replay, worlds, guards, and where it may be called."""
+"""The simulator by itself: schedules, faults, replay, worlds, guards, where it may be called."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib
 import sys
 import threading
@@ -108,10 +109,8 @@ class Careful:
         except BaseException:
             work = asyncio.create_task(self._undo(undos))
             while not work.done():
-                try:
+                with contextlib.suppress(asyncio.CancelledError):
                     await workflow.wait([work])
-                except asyncio.CancelledError:
-                    pass
             raise
         return self.log
 

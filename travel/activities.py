@@ -1,4 +1,4 @@
-"""The ten Activities: everything that a Workflow may ask of the world outside.
+"""The Activities: everything that a Workflow may ask of the world outside.
 
 They are thin on purpose. A provider does the work, ``Rejected`` and other
 errors pass through, and Temporal does the retrying.
@@ -21,12 +21,13 @@ from travel.models import (
     HotelBooking,
     PaymentReceipt,
     PaymentRequest,
+    Settlement,
     TripRequest,
     idempotency_key,
 )
 from travel.providers import cars, email, flights, payments
 from travel.providers.hotels import Hotels, OwnHotels
-from travel.store import booking_requests
+from travel.store import booking_requests, settlements
 from travel.store.database import Database
 
 
@@ -91,6 +92,17 @@ class Activities:
     def send_confirmation_email(self, message: ConfirmationEmail) -> None:
         key = idempotency_key(message.confirmation_code, "send_confirmation_email")
         email.send(self._database, key, message)
+
+    @activity.defn
+    def record_settlement(self, settlement: Settlement) -> None:
+        settlements.record(
+            self._database,
+            confirmation_code=settlement.confirmation_code,
+            undo=settlement.undo,
+            settled_by=settlement.settled_by,
+            reason=settlement.reason,
+            settled_at=settlement.settled_at,
+        )
 
 
 @contextmanager

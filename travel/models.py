@@ -6,7 +6,7 @@ Money is integer cents, dates are ISO dates (``"2025-01-20"``).
 # No "from __future__ import annotations" here: it makes text of the types, and
 # the SDK, which asks for them at every payload, would compile that text each time.
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 
 from travel.errors import InvalidInput
@@ -14,6 +14,7 @@ from travel.errors import InvalidInput
 MAX_NAME_LENGTH = 100
 MAX_PASSENGERS = 9
 MAX_NIGHTS = 60
+MAX_PATIENCE = timedelta(days=365)
 
 CABINS = ("economy", "business", "first")
 
@@ -32,7 +33,8 @@ class TripRequest:
 
     ``origin`` and ``destination`` are airport codes. The room is held for each
     night, and the car for each day, from ``departure_date`` up to but not
-    including ``return_date``.
+    including ``return_date``. ``book_within_seconds`` is the customer's patience:
+    not booked by then, the trip fails and everything is released.
     """
 
     confirmation_code: str
@@ -44,11 +46,12 @@ class TripRequest:
     passengers: list[Passenger]
     room_type: str
     car_type: str
+    book_within_seconds: int | None = field(default=None, repr=False)
 
     @property
     def workflow_id(self) -> str:
         """The same trip always has the same Workflow id, so it is never booked twice."""
-        return f"booking-{self.customer}-{self.confirmation_code}"
+        return workflow_id(self.customer, self.confirmation_code)
 
 
 @dataclass(frozen=True)
@@ -131,18 +134,90 @@ class TripConfirmation:
 
 
 @dataclass(frozen=True)
+class StuckUndo:
+    """A compensation that did not succeed: ``since`` when (ISO), and the last ``reason``.
+
+    ``refused`` by a definite no: it is not asked again before a person decides.
+    """
+
+    undo: str
+    since: str
+    reason: str
+    refused: bool = False
+
+
+@dataclass(frozen=True)
+class Settlement:
+    """A compensation that somebody saw to by hand: who, why, and when (ISO)."""
+
+    confirmation_code: str
+    undo: str
+    settled_by: str
+    reason: str
+    settled_at: str
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What a person says about a stuck compensation, such as ``"cancel_hotel"``.
+
+    With ``settled_by`` and ``because`` it is settled by hand and taken off the list.
+    Without them it is to be tried now.
+    """
+
+    undo: str
+    settled_by: str = ""
+    because: str = ""
+
+
+@dataclass(frozen=True)
 class TripProgress:
     """Answer of the ``progress`` query.
 
     ``status`` is as in ``travel.temporal.search_attributes``. ``done`` lists the steps
     that succeeded, ``to_undo`` the compensations still to come, newest first,
-    and ``stuck`` those among them that failed and wait for their next turn.
+    and ``stuck`` those among them that failed and wait for their next turn;
+    ``waiting`` has more about these. ``failure`` says why the trip failed, and
+    ``cancel_reason`` why somebody asked to cancel it.
     """
 
     status: str
     done: list[str]
     to_undo: list[str]
     stuck: list[str]
+    waiting: list[StuckUndo] = field(default_factory=list)
+    settled: list[Settlement] = field(default_factory=list)
+    failure: str = ""
+    cancel_reason: str | None = None
+
+
+@dataclass(frozen=True)
+class Undoing:
+    """What a run of ``BookTrip`` hands to the next, when its Event History has grown long.
+
+    ``failure`` is the first one, a Temporal ``Failure`` in base64; ``to_undo`` lists the
+    compensations still to come, oldest step first.
+    """
+
+    failure: str
+    done: list[str]
+    to_undo: list[str]
+    waiting: list[StuckUndo]
+    settled: list[Settlement]
+    cancel_reason: str | None
+
+
+@dataclass(frozen=True)
+class AbandonedTrip:
+    """A trip that nobody looks after; ``settled`` are the undos that a person settled by hand."""
+
+    confirmation_code: str
+    settled: list[str] = field(default_factory=list)
+
+
+def workflow_id(customer: str, confirmation_code: str) -> str:
+    """The id of a trip's Workflow."""
+    return f"booking-{customer}-{confirmation_code}"
 
 
 def idempotency_key(confirmation_code: str, step: str) -> str:
@@ -155,8 +230,12 @@ def idempotency_key(confirmation_code: str, step: str) -> str:
 
 def stay_dates(request: TripRequest) -> list[str]:
     """The ISO dates of the nights (and car days) of a trip, first to last."""
-    start = date.fromisoformat(request.departure_date)
-    end = date.fromisoformat(request.return_date)
+    return dates_between(request.departure_date, request.return_date)
+
+
+def dates_between(first: str, last: str) -> list[str]:
+    """The ISO dates from ``first`` up to but not including ``last``."""
+    start, end = date.fromisoformat(first), date.fromisoformat(last)
     return [(start + timedelta(days=n)).isoformat() for n in range((end - start).days)]
 
 
@@ -183,6 +262,7 @@ def _problems(request: TripRequest) -> Iterator[str]:
     yield from _bad_date("return date", request.return_date)
     yield from _bad_stay(request)
     yield from _bad_passengers(request.passengers)
+    yield from _bad_patience(request.book_within_seconds)
 
 
 def _bad_text(what: str, value: object) -> Iterator[str]:
@@ -231,6 +311,16 @@ def _bad_passengers(passengers: object) -> Iterator[str]:
                 f"The cabin of {passenger.name} is {_short(passenger.cabin)}; "
                 f"expected one of {', '.join(CABINS)}."
             )
+
+
+def _bad_patience(seconds: object) -> Iterator[str]:
+    most = int(MAX_PATIENCE.total_seconds())
+    whole = isinstance(seconds, int) and not isinstance(seconds, bool)
+    if seconds is not None and not (whole and 1 <= int(str(seconds)) <= most):
+        yield (
+            f"The time to book within is {_short(seconds)}; "
+            f"expected whole seconds from 1 to {most:,}, or none."
+        )
 
 
 def _short(value: object) -> str:

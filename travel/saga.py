@@ -47,10 +47,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterator
 from contextvars import ContextVar
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import Enum
+from functools import partial
 from types import TracebackType
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NamedTuple, NoReturn, TypeVar
 
 from temporalio import workflow
 from temporalio.exceptions import (
@@ -89,6 +90,19 @@ class _Caller(Enum):
     OTHER = "a task begun outside the block"
 
 
+class Waiting(NamedTuple):
+    """An undo that did not succeed, and what is known of it.
+
+    ``since`` when, and the last ``reason``. ``refused``: by a definite no, so it is
+    not asked again before a person says so.
+    """
+
+    name: str
+    since: datetime
+    reason: str
+    refused: bool = False
+
+
 class _Step:
     # Not a dataclass: the sandbox makes this module, and so the class, for every Workflow anew.
     def __init__(self, name: str, undo: Callable[[], Awaitable[object]], caller: _Caller) -> None:
@@ -97,11 +111,21 @@ class _Step:
         self.caller = caller
         self.task: asyncio.Task[Any] | None = None
         self.came_back = False
-        self.stuck = False
+        self.asking: asyncio.Task[None] | None = None
+        self.in_turn = False
+        self.had_a_turn = False
+        self.waiting: Waiting | None = None
+        self.woken = False
+        self.settled = False
 
     @property
     def in_flight(self) -> bool:
         return self.task is not None and not self.task.done()
+
+    def interrupt(self) -> None:
+        self.woken = True
+        if self.in_turn and self.asking:
+            self.asking.cancel()
 
 
 _innermost: ContextVar[Saga | None] = ContextVar("innermost_saga", default=None)
@@ -115,15 +139,22 @@ class Saga:
         rejections: Types of ``ApplicationError`` by which a step says that it
             definitely did nothing, in no attempt, and will not. Such a step
             needs no undo. After every other failure (timeout, outage,
-            cancellation) its outcome is unknown.
+            cancellation) its outcome is unknown. An undo that fails by one of
+            them is refused: it waits for ``try_now`` or ``settle``.
         failures: Types of exception that make the saga fail although they are
             no failure to Temporal, such as a ``KeyError`` that is translated
             outside the block.
-        first_pause: How long to wait after a round in which an undo failed.
-            Each further pause is twice as long.
+        first_pause: How long a stuck undo waits before it is asked again. Each
+            further pause is twice as long; an ``ApplicationError`` may say
+            otherwise by its ``next_retry_delay``. After a turn that took twice
+            as long there is none.
         longest_pause: The pause grows no longer than this.
         on_change: Called when undoing begins, moves on or gets stuck. An
             exception that it raises is logged, and changes nothing.
+        carry_on: Awaited when something waits to be undone and the server
+            suggests to continue as new. It calls ``workflow.continue_as_new``
+            with what the next run needs to ``owe`` the undos and to fail with
+            ``failure``. A block that runs in the Workflow's own task may have it.
     """
 
     def __init__(
@@ -134,12 +165,17 @@ class Saga:
         first_pause: timedelta = timedelta(minutes=1),
         longest_pause: timedelta = timedelta(hours=1),
         on_change: Callable[[], None] = lambda: None,
+        carry_on: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._rejections = frozenset(rejections)
         self._failures = tuple(failures)
         self._first_pause = first_pause
         self._longest_pause = longest_pause
         self._on_change = on_change
+        self._carry_on = carry_on
+        self._handed_over = False
+        self._turns_over = False
+        self._undo_bug: BaseException | None = None
         self._state = _State.NEW
         self._steps: list[_Step] = []
         self._failure: BaseException | None = None
@@ -156,8 +192,18 @@ class Saga:
 
     @property
     def stuck(self) -> list[str]:
-        """Names of those that failed and wait for their next turn."""
-        return [step.name for step in reversed(self._steps) if step.stuck]
+        """Names of those that failed and wait for their next turn, or for a person."""
+        return [waiting.name for waiting in self.waiting]
+
+    @property
+    def waiting(self) -> list[Waiting]:
+        """Those that are stuck, newest first, with what is known of them."""
+        return [step.waiting for step in reversed(self._steps) if step.waiting]
+
+    @property
+    def failure(self) -> BaseException | None:
+        """What the block failed with, and will raise when everything is undone."""
+        return self._failure
 
     @property
     def compensating(self) -> bool:
@@ -281,9 +327,8 @@ class Saga:
             await workflow.wait_condition(lambda: self._state is _State.OVER)
             raise self._failure
 
-    def _definitely_rejected(self, error: FailureError) -> bool:
-        wrapped = isinstance(error, (ActivityError, ChildWorkflowError))
-        cause = error.cause if wrapped else error
+    def _definitely_rejected(self, error: BaseException) -> bool:
+        cause = error.cause if isinstance(error, (ActivityError, ChildWorkflowError)) else error
         return isinstance(cause, ApplicationError) and cause.type in self._rejections
 
     # --- the block ----------------------------------------------------------------
@@ -377,23 +422,147 @@ class Saga:
 
     # --- the way back -------------------------------------------------------------
 
+    def try_now(self, name: str) -> None:
+        """Ask the undo of this name again at once, whatever it waits for.
+
+        Raises ``ValueError`` if no such undo is left.
+        """
+        self._being_undone(name).interrupt()
+
+    def settle(self, name: str) -> None:
+        """Take the undo of this name off the list: somebody has seen to it by hand.
+
+        Raises ``ValueError`` if no such undo is left.
+        """
+        step = self._being_undone(name)
+        self._steps.remove(step)
+        step.settled = True
+        step.interrupt()
+
+    def owe(
+        self, undo: Callable[[], Awaitable[object]], *, name: str, waiting: Waiting | None = None
+    ) -> None:
+        """Take over the undo of a step that an earlier run of the Workflow took; oldest first."""
+        if self._state is not _State.OPEN:
+            raise SagaError(f"{name} cannot be taken over: the saga is {self._state.value}.")
+        step = _Step(name, undo, _Caller.BODY)
+        step.waiting = waiting
+        self._steps.append(step)
+
+    def _being_undone(self, name: str) -> _Step:
+        for step in reversed(self._steps if self._state is _State.UNDOING else []):
+            if step.name == name:
+                return step
+        raise ValueError(f"Nothing to undo is called {name!r}; expected one of {self._owed}.")
+
     async def _undo(self) -> None:
         self._state = _State.UNDOING
         self._tell()
         try:
             await uninterrupted(self._undo_all())
+        except workflow.ContinueAsNewError as error:
+            if not self._handed_over:
+                await self._stop(self._refusal(error), error)
+            raise
         except BaseException as bug:
             await self._stop(f"{bug!r} while undoing; still owed: {self._owed}.", bug)
 
     async def _undo_all(self) -> None:
+        """One turn for each undo, newest first; a stuck one gives its turn away."""
         _innermost.set(None)  # an undo may have a saga of its own
         await self._settle_steps()
+        asking = []
+        for step in reversed(tuple(self._steps)):
+            step.asking = asyncio.create_task(self._ask(step))
+            asking.append(step.asking)
+            await self._until(partial(getattr, step, "had_a_turn"))
+        self._turns_over = True
+        await self._until(lambda: not self._steps and all(task.done() for task in asking))
+
+    async def _until(self, condition: Callable[[], bool]) -> None:
+        while not condition():
+            if self._undo_bug:
+                raise self._undo_bug
+            if self._too_long() and self._carry_on:
+                self._handed_over = True
+                await self._carry_on()
+                if self.waiting:
+                    raise SagaError("carry_on returned: expected it to continue as new.")
+                self._handed_over = False
+            await self._wait(lambda: condition() or bool(self._undo_bug) or self._too_long())
+
+    def _too_long(self) -> bool:
+        suggested = workflow.info().is_continue_as_new_suggested()
+        return suggested and self._carry_on is not None and bool(self.waiting)
+
+    async def _ask(self, step: _Step) -> None:
+        """Ask until it succeeds, or until a person says that it is settled."""
         pause = self._first_pause
-        while self._steps:
-            await self._undo_round()
-            if self._steps:
-                await workflow.sleep(pause, summary=f"before the next {', '.join(self.stuck)}")
-                pause = min(pause * 2, self._longest_pause)
+        if step.waiting and step.waiting.refused:
+            step.had_a_turn = True
+            await self._pause(step, None)
+        while not step.settled:
+            step.woken = False
+            began = workflow.now()
+            failure = await self._turn(step)
+            if self._undo_bug:
+                return
+            if failure is None:
+                if not step.settled:
+                    self._steps.remove(step)
+                break
+            if step.woken:  # interrupted, to be asked again at once
+                continue
+            since = step.waiting.since if step.waiting else workflow.now()
+            refused = self._definitely_rejected(failure)
+            step.waiting = Waiting(step.name, since, _reason(failure), refused)
+            step.had_a_turn = True
+            self._tell()
+            if refused:
+                await self._pause(step, None)
+            elif asked := _asked_for(failure):
+                await self._pause(step, asked)
+            elif workflow.now() - began < 2 * pause:  # else the turn was pause enough
+                await self._pause(step, pause)
+            pause = min(pause * 2, self._longest_pause)
+        step.had_a_turn = True
+        self._tell()
+
+    async def _turn(self, step: _Step) -> BaseException | None:
+        """Return why it failed; a bug goes to ``_until``, where it stops everything."""
+        step.in_turn = True
+        try:
+            await step.undo()
+        except BaseException as error:
+            if isinstance(error, asyncio.CancelledError):
+                await _unless_evicted()
+            failure = self._failure_in(error)
+            if failure is None:
+                self._undo_bug = error
+            return failure
+        finally:
+            step.in_turn = False
+        return None
+
+    async def _pause(self, step: _Step, length: timedelta | None) -> None:
+        """Wait until somebody wakes the step, or for so long, from the last first turn on."""
+        await self._wait(lambda: step.woken or self._turns_over)
+        try:
+            await workflow.wait_condition(
+                lambda: step.woken,
+                timeout=length,
+                timeout_summary=f"before the next {step.name}" if length else None,
+            )
+        except TimeoutError:
+            pass
+        except asyncio.CancelledError:
+            await _unless_evicted()
+
+    async def _wait(self, condition: Callable[[], bool]) -> None:
+        try:
+            await workflow.wait_condition(condition)
+        except asyncio.CancelledError:  # the Workflow's, not of this task: not for us
+            await _unless_evicted()
 
     async def _settle_steps(self) -> None:
         """Let no sibling of the failed step still start something behind our back."""
@@ -409,22 +578,6 @@ class Saga:
         tasks = [step.task for step in self._steps if step.in_flight]
         tasks += [saga._body for saga in self._inner]
         return [task for task in dict.fromkeys(tasks) if task is not None]
-
-    async def _undo_round(self) -> None:
-        """One turn for each undo, newest first; a stuck one gives its turn away."""
-        for step in reversed(tuple(self._steps)):
-            try:
-                await step.undo()
-            except BaseException as error:
-                if isinstance(error, asyncio.CancelledError):
-                    # Of a part of it; or the Workflow is evicted: then this raises.
-                    await workflow.wait_condition(lambda: True)
-                if self._failure_in(error) is None:
-                    raise
-                step.stuck = True
-            else:
-                self._steps.remove(step)
-            self._tell()
 
     def _tell(self) -> None:
         try:
@@ -462,7 +615,8 @@ class Saga:
             raise self._bug
         if self._state is _State.OVER:
             return True
-        if self._steps and _workflow_ends():
+        how = _end_of_workflow()
+        if self._steps and how and not (self._handed_over and how == _CONTINUED):
             raise SagaError(
                 f"The Workflow would end with {self._owed} not undone: a saga's block is not left "
                 "yet. Await its task, or workflow.all_handlers_finished, before; in a Signal "
@@ -489,28 +643,46 @@ async def uninterrupted(work: Coroutine[Any, Any, T]) -> T:
     """
     current = asyncio.current_task()
     assert current is not None, "a coroutine of a Workflow runs in a task"
-    before, requested = current.cancelling(), workflow.cancellation_reason()
+    swallowed = _undelivered.pop(current, None)
+    if swallowed:  # another work before this one, and no await between them
+        swallowed.handle.cancel()
+    before = swallowed.before if swallowed else current.cancelling()
+    asked = swallowed.asked if swallowed else workflow.cancellation_reason() is not None
+    cancelled = swallowed is not None
     task = asyncio.create_task(work)
-    cancelled = False
     while not task.done():
         try:
             await workflow.wait([task])
         except asyncio.CancelledError:
             cancelled = True
     if cancelled:
-        asyncio.get_running_loop().call_soon(_deliver, current, before, requested)
+        handle = asyncio.get_running_loop().call_soon(_deliver, current)
+        _undelivered[current] = _Swallowed(handle, before, asked)
     return task.result()
 
 
-def _deliver(task: asyncio.Task[Any], before: int, requested: str | None) -> None:
+class _Swallowed(NamedTuple):
+    handle: asyncio.Handle
+    before: int
+    """How many cancellations of the task were under way before the work."""
+    asked: bool
+    """Whether the Workflow had been asked to cancel before it."""
+
+
+_undelivered: dict[asyncio.Task[Any], _Swallowed] = {}
+"""Between the end of uninterrupted work and the next ``await`` of its task."""
+
+
+def _deliver(task: asyncio.Task[Any]) -> None:
     """Cancel ``task`` again, unless who asked for it has meanwhile seen to it.
 
     An ``asyncio.timeout`` or ``TaskGroup`` around it does, by ``Task.uncancel``.
     """
-    if task.cancelling() > before:
+    swallowed = _undelivered.pop(task)
+    if task.cancelling() > swallowed.before:
         task.uncancel()
         task.cancel()
-    elif requested is None and workflow.cancellation_reason() is not None:
+    elif not swallowed.asked and workflow.cancellation_reason() is not None:
         task.cancel()
 
 
@@ -522,17 +694,40 @@ def _end_handler(why: str) -> NoReturn:
     raise _HandlerOver(why)
 
 
-_LAST_COMMANDS = frozenset(
-    f"{how}_workflow_execution" for how in ("complete", "fail", "cancel", "continue_as_new")
-)
+async def _unless_evicted() -> None:
+    """Come back at once; raise if the Workflow is being dropped from the Worker's cache."""
+    await workflow.wait_condition(lambda: True)
 
 
-def _workflow_ends() -> bool:
-    """Whether the Workflow is about to be closed.
+def _reason(failure: BaseException) -> str:
+    """The innermost cause, in a line."""
+    while failure.__cause__ is not None:
+        failure = failure.__cause__
+    return next(iter(str(failure).splitlines()), type(failure).__name__)
+
+
+def _asked_for(failure: BaseException | None) -> timedelta | None:
+    """When to ask again, where the failure says so itself."""
+    while failure is not None:
+        if isinstance(failure, ApplicationError) and failure.next_retry_delay:
+            return failure.next_retry_delay
+        failure = failure.__cause__
+    return None
+
+
+_CONTINUED = "continue_as_new_workflow_execution"
+_ENDS = ("complete_workflow_execution", "fail_workflow_execution", "cancel_workflow_execution")
+
+
+def _end_of_workflow() -> str | None:
+    """The command by which the Workflow is about to be closed, if it is.
 
     Temporal has no public way to ask. If a later SDK keeps its commands elsewhere, this
-    is False, and the last paragraph of the promise is void; everything else holds.
+    is None, and the last paragraph of the promise is void; everything else holds.
     """
     completion = getattr(asyncio.get_running_loop(), "_current_completion", None)
-    commands = completion.successful.commands if completion else ()
-    return any(command.WhichOneof("variant") in _LAST_COMMANDS for command in commands)
+    for command in completion.successful.commands if completion else ():
+        kind = str(command.WhichOneof("variant"))
+        if kind in (*_ENDS, _CONTINUED):
+            return kind
+    return None

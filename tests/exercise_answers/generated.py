@@ -3,6 +3,8 @@
 A mutant names every mistake whose hint fits it; the check must name one of them first.
 """
 
+# ruff: noqa: E501  (lines of answers are as long as they are)
+
 from __future__ import annotations
 
 import re

@@ -174,6 +174,11 @@ MISTAKES = {
         "Changing what was only shown",
         "The table belongs to whoever asks. Which line changes it?",
     ),
+    "under way": Mistake(
+        "Not seeing what is under way",
+        "A request that has left you and not arrived cannot be found by anybody. Who could know "
+        "of it, and how long must you reckon with it?",
+    ),
     "left": Mistake(
         "Something left behind",
         "Nobody runs this trip any more, and it did not complete. Who releases what it holds?",

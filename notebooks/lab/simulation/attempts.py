@@ -23,6 +23,7 @@ from temporalio.worker import (
 from .choices import Fate
 from .clock import MILLISECOND, SECOND
 from .errors import NotSimulated, SimulationError
+from .forms import new_failure
 from .loop import VirtualLoop
 from .waiting import Baton, Waiting
 
@@ -191,11 +192,7 @@ class Attempt:
 
     def _end_of(self, running: asyncio.Task[Any]) -> tuple[str, Any]:
         """How it ended and with what, as the SDK's Worker would report it."""
-        error: BaseException | None
-        if running.cancelled():
-            error = asyncio.CancelledError()
-        else:
-            error = running.exception()
+        error = asyncio.CancelledError() if running.cancelled() else running.exception()
         if error is None:
             try:
                 (payload,) = self.server.code.payload_converter.to_payloads([running.result()])
@@ -231,9 +228,9 @@ class Attempt:
         if isinstance(error, asyncio.CancelledError):
             error = CancelledError(str(error))
         try:
-            converter.to_failure(error, self.server.code.payload_converter, failure)  # type: ignore[arg-type]
+            converter.to_failure(error, self.server.code.payload_converter, failure)
         except Exception as inner:
-            failure = Failure(
+            failure = new_failure(
                 message=f"Failed building exception result: {inner}", application_failure_info={}
             )
         return failure

@@ -63,7 +63,7 @@ class Decision:
 
     def __repr__(self) -> str:
         """Only what was not left at its default."""
-        shown = []
+        shown: list[str] = []
         for number, entry in enumerate(fields(self)):  # type: ignore[arg-type]
             value = getattr(self, entry.name)
             if value == entry.default:

@@ -33,7 +33,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def is_running(self) -> bool:
         return True
 
-    def call_at(
+    def call_at(  # type: ignore[override]
         self,
         when: float,
         callback: Callable[..., object],
@@ -112,7 +112,7 @@ _BIRTHPLACE: Any = _Birthplace()
 
 @contextmanager
 def birthplace() -> Iterator[None]:
-    """Where an instance may be made: the SDK wants a running loop there, and uses it for nothing."""
+    """Where an instance may be made: the SDK wants a running loop there, but runs nothing in it."""
     before = asyncio._get_running_loop()
     asyncio._set_running_loop(_BIRTHPLACE)
     try:

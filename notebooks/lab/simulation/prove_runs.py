@@ -302,6 +302,10 @@ class _Log(Interceptor):
     def note(self, key: tuple[str, str], before: Any) -> None:
         """It was carried out."""
         self.done.setdefault(key, []).append(next(self._numbers))
+        self.compare(key, before)
+
+    def compare(self, key: tuple[str, str], before: Any) -> None:
+        """Note whether it changed what is held; one that fails may have done so too."""
         if self._look is not None and self._look() != before:
             self.changed.add(key)
 
@@ -317,9 +321,13 @@ class _Logged(ActivityInboundInterceptor):
 
     async def execute_activity(self, input: ExecuteActivityInput) -> Any:
         info = activity.info()
-        before = self._log.look()
-        result = await self.next.execute_activity(input)
-        self._log.note((info.workflow_run_id or "", info.activity_id), before)
+        key, before = (info.workflow_run_id or "", info.activity_id), self._log.look()
+        try:
+            result = await self.next.execute_activity(input)
+        except BaseException:
+            self._log.compare(key, before)
+            raise
+        self._log.note(key, before)
         return result
 
 

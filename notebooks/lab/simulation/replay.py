@@ -13,6 +13,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from temporalio.client import WorkflowHistory
@@ -23,33 +24,6 @@ from .run import Job, evict
 
 if TYPE_CHECKING:
     from .run import Activation, Run
-
-
-_ELSEWHERE = """
-import asyncio, importlib, json, logging, os, sys
-from temporalio.client import WorkflowHistory
-from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
-logging.disable(logging.CRITICAL)
-given = json.load(sys.stdin)
-sys.path[:0] = given["path"]
-workflows = []
-for module, name in given["workflows"]:
-    found = importlib.import_module(module)
-    for part in name.split("."):
-        found = getattr(found, part)
-    workflows.append(found)
-async def replay():
-    replayer = Replayer(workflows=workflows, workflow_runner=UnsandboxedWorkflowRunner())
-    for name, text in given["histories"]:
-        history = WorkflowHistory.from_json(name, text)
-        told = await replayer.replay_workflow(history, raise_on_replay_failure=False)
-        if told.replay_failure:
-            yield name, str(told.replay_failure)
-async def main():
-    print(json.dumps([found async for found in replay()]), flush=True)
-    os._exit(0)  # the SDK's threads may still be at work, and nobody waits for them
-asyncio.run(main())
-"""
 
 
 def replay_elsewhere(
@@ -66,7 +40,7 @@ def replay_elsewhere(
         "histories": [(history.workflow_id, history.to_json()) for history in histories],
     }
     done = subprocess.run(
-        [sys.executable, "-c", _ELSEWHERE],
+        [sys.executable, str(Path(__file__).with_name("elsewhere.py"))],
         input=json.dumps(given),
         capture_output=True,
         text=True,

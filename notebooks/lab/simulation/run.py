@@ -31,13 +31,15 @@ from temporalio.worker import WorkflowInstance, WorkflowInstanceDetails
 from .code import Code
 from .errors import NotSimulated
 from .events import Events, timestamp
+from .forms import new_failure
 from .guard import Counted
 from .loop import birthplace
 from .seeds import randomness_seed
 
 if TYPE_CHECKING:
-    from .activities import ActivityTask, LocalTask
+    from .activities import ActivityTask
     from .clock import Item
+    from .local import LocalTask
     from .server import Server
 
 Job = WorkflowActivationJob
@@ -178,7 +180,7 @@ class Run:
         self.memo = dict(start.memo)
         self.cancel_requested = False
         self.tasks = self.tasks_begun = self.tasks_completed = 0
-        self.beating = False
+        self.watched_task = 0
         self.task_activations = 0
         self.task_events = (0, 0)
         self.status = "running"
@@ -197,7 +199,7 @@ class Run:
         self.buffered: list[Callable[[], None]] = []
         self.update_jobs: list[Job] = []
         self.task_jobs: list[Job] = []
-        self.reverts: list[Callable[[], None]] = []
+        self.reverts: list[Callable[[], object]] = []
         self.time_started = self.first_task_time = 0
 
     # --- jobs --------------------------------------------------------------------------
@@ -459,7 +461,7 @@ class Run:
                 job = Job()
                 job.resolve_signal_external_workflow.seq = command.seq
                 job.resolve_signal_external_workflow.failure.CopyFrom(
-                    Failure(
+                    new_failure(
                         message="Signal was cancelled before being sent", canceled_failure_info={}
                     )
                 )
@@ -542,7 +544,7 @@ def _order(job: Job) -> int:
 
 
 def _cancelled(message: str, child: Child) -> Failure:
-    return Failure(
+    return new_failure(
         message=message,
         cause={"canceled_failure_info": {}},
         child_workflow_execution_failure_info=child.info(

@@ -18,7 +18,7 @@ from temporalio.api.failure.v1 import Failure
 from temporalio.bridge.proto.workflow_activation import WorkflowActivation
 from temporalio.worker import WorkflowInstance
 
-from . import commands, noise
+from . import closing, noise, tasks
 from .activities import ActivityTask
 from .attempts import Worker
 from .choices import Arrival, Choices, Fate, Site
@@ -45,7 +45,7 @@ GIVE_UP_TASK = 5
 
 
 class Update:
-    """An Update on its way; ``outcome`` is ``("completed", payload)`` or ``("rejected", failure)``."""
+    """An Update on its way; ``outcome`` is how it ended, and a payload or a failure."""
 
     def __init__(self, update_id: str, name: str, args: list[Payload]) -> None:
         self.id = update_id
@@ -266,7 +266,7 @@ class Server:
         if start.execution_timeout and not start.expires:
             start.expires = self.now + round(start.execution_timeout * SECOND)
         run.events.add(
-            "workflow_execution_started", self.now, commands.started(run), start.user_metadata
+            "workflow_execution_started", self.now, tasks.started(run), start.user_metadata
         )
         run.jobs.append(run.initialize())
         self._limit(run)
@@ -290,7 +290,7 @@ class Server:
             limits.append(run.start.expires)
         if limits:
             run.limit = self.queue.push(
-                min(limits) - self.now, lambda: commands.time_out(self, run), f"{run.id} times out"
+                min(limits) - self.now, lambda: closing.time_out(self, run), f"{run.id} times out"
             )
 
     def current(self, workflow_id: str, run_id: str = "") -> Run | None:
@@ -357,7 +357,7 @@ class Server:
         run.scheduled_event_id = 0
         if run.task_attempt == 1:
             run.scheduled_event_id = run.events.add(
-                "workflow_task_scheduled", self.now, commands.task_scheduled(run)
+                "workflow_task_scheduled", self.now, tasks.task_scheduled(run)
             )
 
     def schedule_task(self, run: Run) -> None:
@@ -409,11 +409,9 @@ class Server:
             self.write_scheduled(run)
         if run.task_attempt > 1:
             run.scheduled_event_id = run.events.add(
-                "workflow_task_scheduled", run.scheduled_at, commands.task_scheduled(run)
+                "workflow_task_scheduled", run.scheduled_at, tasks.task_scheduled(run)
             )
-        started = run.events.add(
-            "workflow_task_started", self.now, commands.task_started(self, run)
-        )
+        started = run.events.add("workflow_task_started", self.now, tasks.task_started(self, run))
         run.task_events = (run.scheduled_event_id, started)
         run.task_alone = alone
         run.speculative = False
@@ -455,7 +453,7 @@ class Server:
         while jobs:
             completion = run.activate(jobs, now=run.task_time)
             if completion.HasField("failed"):
-                commands.fail_task(self, run, completion.failed.failure)
+                tasks.fail_task(self, run, completion.failed.failure)
                 return
             used = completion.successful.used_internal_flags
             run.flags.update(used)
@@ -466,13 +464,13 @@ class Server:
             run.task_activations += 1
             run.take(completion)
             run.jobs, jobs = [], run.jobs
-        if not commands.closes(run.outgoing):
+        if not tasks.closes(run.outgoing):
             for local in run.locals.values():
                 local.begin()
             if any(not local.resolved for local in run.locals.values()):
-                commands.watch_task(self, run)
+                tasks.watch_task(self, run)
                 return
-        commands.complete_task(self, run)
+        tasks.complete_task(self, run)
         while self.dying:
             self.dying.pop().evict()
 

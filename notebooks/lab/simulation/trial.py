@@ -181,7 +181,7 @@ def every(
         following = []
         for base, after in level:
             for moment, decision in _options(base, after, *kinds, arrivals):
-                outcome = trial.run(base.schedule + [decision])
+                outcome = trial.run(Schedule(*base.schedule, decision))
                 yield outcome
                 if outcome.problem is None:
                     following.append((_light(outcome), moment))

@@ -64,7 +64,7 @@ class Waiting:
         global _users
         with _lock:
             _users += 1
-            time.sleep = _ask_first
+            time.sleep = _ask_first  # type: ignore[assignment]
         try:
             yield
         finally:

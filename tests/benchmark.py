@@ -44,7 +44,7 @@ from travel.store.database import Database, open_database
 from travel.store.inventory import store_seed_data
 from travel.store.seed_data import SeedData, load_seed_data
 from travel.temporal.connection import connect
-from travel.temporal.server import find_executable, embedded_server
+from travel.temporal.server import embedded_server, find_executable
 from travel.trips import forty_four_trips
 from travel.worker import quiet_expected_failures, running_worker
 
@@ -161,6 +161,58 @@ async def the_first_trip(effort: Effort) -> list[Ratio]:
     mine, floor = await paired(2 if effort.quick else 7, lambda: run(trip), lambda: run(hello))
     detail = f"{mine:.2f} s against {floor:.2f} s"
     return [Ratio("first trip / SDK's hello world, cold", mine / floor, detail, "at most 1.5")]
+
+
+FIRST_CELL = """
+import time
+began = time.perf_counter()
+from lab import start
+lab = await start()
+trip = await lab.book("Customer-001")
+print(time.perf_counter() - began if trip.booked else trip.reason)
+"""
+
+HELLO_CELL = """
+import time
+began = time.perf_counter()
+import sys
+sys.path.insert(0, {tests!r})
+from hello_world import main
+await main({server!r}, lambda said: print(time.perf_counter() - began))
+"""
+
+
+async def the_first_cell(effort: Effort) -> list[Ratio]:
+    """From the first line of the first cell to the first trip, in a cold kernel."""
+    server = find_executable()
+    assert server is not None
+    hello = HELLO_CELL.format(tests=str(ROOT / "tests"), server=server)
+
+    mine, floor = await paired(
+        2 if effort.quick else 7,
+        lambda: _cell_in_a_kernel(FIRST_CELL),
+        lambda: _cell_in_a_kernel(hello),
+    )
+    detail = f"{mine:.2f} s against {floor:.2f} s"
+    return [
+        Ratio("first cell to first trip / SDK's hello world", mine / floor, detail, "at most 1.5")
+    ]
+
+
+async def _cell_in_a_kernel(source: str) -> float:
+    """The seconds that a cell prints."""
+    cell = nbformat.v4.new_code_cell(source)
+    await _run_notebook(nbformat.v4.new_notebook(cells=[cell]))
+    printed = "".join(o.text for o in cell.outputs if o.get("name") == "stdout")
+    return float(printed.split()[0])
+
+
+async def _run_notebook(notebook: Any) -> None:
+    where = {"metadata": {"path": str(ROOT / "notebooks")}}
+    environment = clean_environment()
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
+    runner = NotebookClient(notebook, timeout=600, kernel_name="python3", resources=where)
+    await runner.async_execute(env=environment)
 
 
 def _run_python(arguments: list[str]) -> None:
@@ -325,10 +377,7 @@ async def a_notebook(effort: Effort) -> list[Ratio]:
     empty = nbformat.v4.new_notebook()
 
     async def run(notebook: Any) -> float:
-        copy = nbformat.from_dict(notebook)
-        where = {"metadata": {"path": str(ROOT / "notebooks")}}
-        runner = NotebookClient(copy, timeout=240, kernel_name="python3", resources=where)
-        return await seconds_of(runner.async_execute())
+        return await seconds_of(_run_notebook(nbformat.from_dict(notebook)))
 
     mine, floor = await paired(1 if effort.quick else 3, lambda: run(full), lambda: run(empty))
     detail = f"{mine:.2f} s against {floor:.2f} s"
@@ -342,6 +391,7 @@ MEASUREMENTS: dict[str, Callable[[Effort], Awaitable[list[Ratio]]]] = {
     for measurement in (
         the_44_trips,
         the_first_trip,
+        the_first_cell,
         many_trips,
         two_workers,
         the_database,

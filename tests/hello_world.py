@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from collections.abc import Callable
 from datetime import timedelta
 
 from temporalio import activity, workflow
@@ -23,16 +24,17 @@ class SayHello:
         )
 
 
-async def main() -> None:
+async def main(server: str, tell: Callable[[str], object] = print) -> None:
+    """Start a server, a Worker and a Workflow, and tell its result; then end them."""
     async with (
         await WorkflowEnvironment.start_local(
-            dev_server_existing_path=sys.argv[1], dev_server_log_level="never"
+            dev_server_existing_path=server, dev_server_log_level="never"
         ) as environment,
         Worker(
             environment.client, task_queue="hello", workflows=[SayHello], activities=[say_hello]
         ),
     ):
-        print(
+        tell(
             await environment.client.execute_workflow(
                 SayHello.run, "World", id="hello", task_queue="hello"
             )
@@ -40,4 +42,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    asyncio.run(main(sys.argv[1]))

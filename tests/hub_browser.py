@@ -30,12 +30,17 @@ c.Authenticator.allowed_users = {users}
 c.JupyterHub.spawner_class = "simple"
 c.SimpleLocalProcessSpawner.home_dir_template = "{folder}/{{username}}"
 c.Spawner.cmd = ["{python}", "-m", "jupyterhub.singleuser"]
-c.Spawner.args = ["--allow-root", "--LabApp.expose_app_in_browser=True", "--LabApp.news_url=None"]
+args = ["--allow-root", "--LabApp.expose_app_in_browser=True", "--LabApp.news_url=None"]
+c.Spawner.args = args
 c.Spawner.notebook_dir = "~/notebooks"
 c.Spawner.default_url = "/lab/tree/00_start_here.ipynb"
 c.Spawner.start_timeout = c.Spawner.http_timeout = {patience}
 # It waits for the end of an answer, and says of a server's start only then what became of it.
 c.ConfigurableHTTPProxy.command = ["{proxy}", "--proxy-timeout", "{patience}000"]
+def without_the_proxy(spawner):
+    if spawner.user.name in {without}:
+        spawner.args = [*args, "--ServerApp.jpserver_extensions=jupyter_server_proxy=False"]
+c.Spawner.pre_spawn_hook = without_the_proxy
 c.ConfigurableHTTPProxy.api_url = "http://127.0.0.1:{proxy_port}"
 c.ConfigurableHTTPProxy.pid_file = "{folder}/proxy.pid"
 """
@@ -47,8 +52,11 @@ def missing_hub() -> list[str]:
 
 
 @contextmanager
-def jupyterhub(folder: Path, users: tuple[str, ...]) -> Iterator[str]:
-    """Serve the course to these users; yields the address, ends all that was started."""
+def jupyterhub(folder: Path, users: tuple[str, ...], without: str) -> Iterator[str]:
+    """Serve the course to these users; yields the address, ends all that was started.
+
+    The Jupyter server of the user ``without`` lacks jupyter-server-proxy.
+    """
     for user in users:
         (folder / user).mkdir()
         copy_course(folder / user)
@@ -62,6 +70,7 @@ def jupyterhub(folder: Path, users: tuple[str, ...]) -> Iterator[str]:
             folder=folder,
             password=PASSWORD,
             users=set(users),
+            without={without},
             python=sys.executable,
             proxy=Path(sys.executable).with_name("configurable-http-proxy"),
             patience=START_SECONDS,

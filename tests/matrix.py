@@ -17,17 +17,26 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any
+from typing import Any, Protocol
 
 import tests.paths  # noqa: F401
 
 # isort: split
 import lab.breaking.scenarios
-from lab.breaking.scenarios import CancelAt, Scenario, Verdict, fault_at, request_for, run_scenarios
+from lab.breaking.scenarios import (
+    CancelAt,
+    Scenario,
+    Verdict,
+    fault_at,
+    request_for,
+    run_scenarios,
+    simulate,
+)
+from lab.breaking.simulated import Bench
 from lab.running.system import SwitchableFaults, System, start
 from lab.running.triggers import Triggers
+from lab.showing.history import RUNNING
 from temporalio import activity
-from temporalio.client import WorkflowHandle
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
 from travel.errors import Unavailable
@@ -76,7 +85,17 @@ REJECTED = {
 """The changes to a request that make a step's provider say no. An email is never refused."""
 
 Commit = Callable[[], Awaitable[Any]]
-Plan = Callable[[WorkflowHandle[Any, Any], Commit], Awaitable[Any]]
+
+
+class Trip(Protocol):
+    """What a plan needs of a Workflow's handle, a client's or a simulated one."""
+
+    async def cancel(self) -> None: ...
+
+    async def result(self) -> Any: ...
+
+
+Plan = Callable[[Trip, Commit], Awaitable[Any]]
 
 
 @dataclass(frozen=True)
@@ -95,14 +114,14 @@ class Trouble:
     plan: Plan | None = None
 
 
-async def _cancel_before_commit(trip: WorkflowHandle[Any, Any], commit: Commit) -> Any:
+async def _cancel_before_commit(trip: Trip, commit: Commit) -> Any:
     """The provider hears of the step when the trip is long undone."""
     await trip.cancel()
     await _closed(trip)
     return await commit()
 
 
-async def _cancel_at_commit(trip: WorkflowHandle[Any, Any], commit: Commit) -> Any:
+async def _cancel_at_commit(trip: Trip, commit: Commit) -> Any:
     """The step and its undo are on their way at the same time."""
     await trip.cancel()
     result = await commit()
@@ -110,7 +129,7 @@ async def _cancel_at_commit(trip: WorkflowHandle[Any, Any], commit: Commit) -> A
     return result
 
 
-async def _cancel_after_commit(trip: WorkflowHandle[Any, Any], commit: Commit) -> Any:
+async def _cancel_after_commit(trip: Trip, commit: Commit) -> Any:
     """Done, and cancelled before the reply."""
     result = await commit()
     await trip.cancel()
@@ -118,18 +137,18 @@ async def _cancel_after_commit(trip: WorkflowHandle[Any, Any], commit: Commit) -
     return result
 
 
-async def _dead_before_commit(_trip: WorkflowHandle[Any, Any], _commit: Commit) -> Any:
+async def _dead_before_commit(_trip: Trip, _commit: Commit) -> Any:
     """As of a process that died: no reply, and nothing was done."""
     await asyncio.sleep(DEAD_SECONDS)
     raise Unavailable("Nobody is waiting for this.")
 
 
-async def _closed(trip: WorkflowHandle[Any, Any]) -> None:
+async def _closed(trip: Trip) -> None:
     """Return when the trip has come to its end, or soon enough to reply all the same."""
     await asyncio.wait([asyncio.create_task(_end(trip))], timeout=HOLD_SECONDS)
 
 
-async def _end(trip: WorkflowHandle[Any, Any]) -> None:
+async def _end(trip: Trip) -> None:
     await asyncio.gather(trip.result(), return_exceptions=True)
 
 
@@ -273,10 +292,15 @@ class Result:
 
 @dataclass
 class Plans(Interceptor):
-    """A Worker interceptor that carries out the plan for the first attempt of a step."""
+    """A Worker interceptor that carries out the plan for the first attempt of a step.
 
-    injection: FaultInjection
-    plans: dict[tuple[str, str], tuple[Plan, System]] = field(default_factory=dict)
+    ``handle`` finds a trip by its Workflow id, ``keep`` holds on to an attempt that outlives
+    its timeout.
+    """
+
+    handle: Callable[[str], Trip]
+    keep: Callable[[asyncio.Task[Any]], object]
+    plans: dict[tuple[str, str], Plan] = field(default_factory=dict)
 
     def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
         return _Planned(next, self)
@@ -290,26 +314,59 @@ class _Planned(ActivityInboundInterceptor):
     async def execute_activity(self, input: ExecuteActivityInput) -> Any:
         info = activity.info()
         workflow_id = info.workflow_id or ""
-        planned = self._plans.plans.pop((workflow_id, info.activity_type), None)
-        if planned is None:
+        plan = self._plans.plans.pop((workflow_id, info.activity_type), None)
+        if plan is None:
             return await self.next.execute_activity(input)
-        plan, system = planned
-        handle = system.client.get_workflow_handle(workflow_id)
-        attempt = asyncio.create_task(plan(handle, lambda: self.next.execute_activity(input)))
-        self._plans.injection.send_late(attempt)
+        trip = self._plans.handle(workflow_id)
+        attempt = asyncio.create_task(plan(trip, lambda: self.next.execute_activity(input)))
+        self._plans.keep(attempt)
         # The SDK cancels an attempt at its timeout. The provider would not notice.
         return await asyncio.shield(attempt)
 
 
+def simulate_cases(design: Any, cases: Sequence[Case]) -> list[Result]:
+    """Put ``design`` through the cases, on the simulator."""
+    kept: set[asyncio.Task[Any]] = set()
+    plans = Plans(lambda workflow_id: SimulatedTrip(bench, workflow_id), kept.add)
+    bench = Bench(design, interceptors=[plans])
+    try:
+        return [_simulated(bench, plans, *numbered) for numbered in enumerate(cases, 1)]
+    finally:
+        bench.close()
+
+
+def _simulated(bench: Bench, plans: Plans, number: int, case: Case) -> Result:
+    scenario = scenario_of(case)
+    request = request_for(number, scenario.changes)
+    if plan := TROUBLES[case.trouble].plan:
+        plans.plans[request.workflow_id, case.step] = plan
+    return Result(case, simulate(bench, scenario, request))
+
+
+@dataclass(frozen=True)
+class SimulatedTrip:
+    """A trip as a plan sees it."""
+
+    bench: Bench
+    workflow_id: str
+
+    async def cancel(self) -> None:
+        self.bench.handle(self.workflow_id).cancel()
+
+    async def result(self) -> Any:
+        while self.bench.handle(self.workflow_id).status == RUNNING:
+            await asyncio.sleep(0.05)
+
+
 async def run_cases(design: Any, cases: Sequence[Case]) -> list[Result]:
-    """Put ``design`` through the cases."""
+    """Put ``design`` through the cases, on a real server."""
     lab.breaking.scenarios.PATIENCE_SECONDS = STUCK_SECONDS
     scenarios = [scenario_of(case) for case in cases]
     async with planned(design) as (system, plans):
         for number, (case, scenario) in enumerate(zip(cases, scenarios, strict=True), 1):
             if plan := TROUBLES[case.trouble].plan:
                 workflow_id = request_for(number, scenario.changes).workflow_id
-                plans.plans[workflow_id, case.step] = (plan, system)
+                plans.plans[workflow_id, case.step] = plan
         verdicts = await run_scenarios(design, scenarios, system=system)
     return [Result(case, verdict) for case, verdict in zip(cases, verdicts, strict=True)]
 
@@ -319,7 +376,7 @@ async def planned(design: Any) -> AsyncIterator[tuple[System, Plans]]:
     """A system whose Worker carries out plans as well."""
     triggers, switch = Triggers(), SwitchableFaults()
     injection = FaultInjection(switch)
-    plans = Plans(injection)
+    plans = Plans(lambda workflow_id: handles(workflow_id), injection.send_late)
     with ThreadPoolExecutor(ATTEMPTS) as threads:
         system = await start(
             designs=[design],
@@ -327,6 +384,7 @@ async def planned(design: Any) -> AsyncIterator[tuple[System, Plans]]:
             max_concurrent_activities=ATTEMPTS,
             activity_executor=threads,
         )
+        handles = system.client.get_workflow_handle
         system.triggers, system.switch, system._injection = triggers, switch, injection
         try:
             yield system, plans
@@ -399,13 +457,14 @@ def tell(results: Iterable[Result], parallel: bool) -> None:
             print(problem, flush=True)
 
 
-async def _main(names: Sequence[str]) -> None:
+def run_all(names: Sequence[str]) -> None:
+    """Put the designs through all cases and print what each of them loses."""
     designs = [(name, load(module, design)) for name, module, design in FLAWED]
     designs += [("**the saga**", BookTrip), ("**the saga, in parallel**", BookInParallel)]
     rows = []
     for name, design in designs:
         if not names or design.__name__ in names:
-            results = await run_cases(design, all_cases())
+            results = simulate_cases(design, all_cases())
             rows.append((name, results))
             print(f"{name}: {sum(result.lost for result in results)} lost", flush=True)
             if design in (BookTrip, BookInParallel):
@@ -417,7 +476,7 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(prog="python -m tests.matrix", description=__doc__)
     parser.add_argument("designs", nargs="*", help="names of Workflows; default: all")
-    asyncio.run(_main(parser.parse_args().designs))
+    run_all(parser.parse_args().designs)
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ def run_module(module: str, *arguments: str, **settings: str) -> subprocess.Comp
         capture_output=True,
         text=True,
         encoding="utf-8",
-        timeout=60,
+        timeout=600,
     )
 
 

@@ -113,7 +113,9 @@ def drawn(name: str, seed: int, names: tuple[str, ...]) -> tuple[Schedule, Sched
 def many(names: tuple[str, ...], trips: int, seed: int, jobs: int, **options: Any) -> Tally:
     """Book trips on several processors."""
     total = Tally()
-    chunks = [(start, min(CHUNK, seed + trips - start)) for start in range(seed, seed + trips, CHUNK)]
+    chunks = [
+        (start, min(CHUNK, seed + trips - start)) for start in range(seed, seed + trips, CHUNK)
+    ]
     if jobs == 1:
         for start, count in chunks:
             total.merge(book(names, start, count, **options))
@@ -171,9 +173,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     seconds = time.monotonic() - begun
     print(f"{tally.trips:,} trips by {', '.join(names)} from seed {options.seed}")
-    print(f"{seconds:,.1f} s, {tally.trips / seconds:,.0f} trips a second, {options.jobs} processes")
+    print(
+        f"{seconds:,.1f} s, {tally.trips / seconds:,.0f} trips a second, {options.jobs} processes"
+    )
     print("ended:", ", ".join(f"{name} {n:,}" for name, n in tally.statuses.most_common()))
-    print("what went wrong:", ", ".join(f"{name} {n:,}" for name, n in sorted(tally.faults.items())))
+    print(
+        "what went wrong:", ", ".join(f"{name} {n:,}" for name, n in sorted(tally.faults.items()))
+    )
     print(f"lost: {tally.lost:,}")
     for problem in tally.problems[:SHOWN]:
         print(problem)

@@ -44,7 +44,9 @@ def requests() -> list[TripRequest]:
 
 def flawed() -> dict[str, Any]:
     """The designs that lose something."""
-    wrong = {name: design for name, design in all_designs().items() if "designs" in design.__module__}
+    wrong = {
+        name: design for name, design in all_designs().items() if "designs" in design.__module__
+    }
     return {name: d for name, d in wrong.items() if _books_one_trip(d)}
 
 

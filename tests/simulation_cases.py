@@ -7,6 +7,8 @@ server. It ends with what is compared; most just return the handle.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -22,7 +24,12 @@ from temporalio.common import (
     WorkflowIDConflictPolicy,
     WorkflowIDReusePolicy,
 )
-from temporalio.exceptions import ApplicationError, FailureError, WorkflowAlreadyStartedError
+from temporalio.exceptions import (
+    ApplicationError,
+    CancelledError,
+    FailureError,
+    WorkflowAlreadyStartedError,
+)
 from temporalio.workflow import ActivityCancellationType, ChildWorkflowCancellationType
 
 STATUS = SearchAttributeKey.for_keyword("TripStatus")
@@ -112,7 +119,10 @@ async def fails(attempts: int, kind: str = "Flaky", non_retryable: bool = False)
     attempt = activity.info().attempt
     if attempt <= attempts:
         raise ApplicationError(
-            f"attempt {attempt} failed", {"attempt": attempt}, type=kind, non_retryable=non_retryable
+            f"attempt {attempt} failed",
+            {"attempt": attempt},
+            type=kind,
+            non_retryable=non_retryable,
         )
     return attempt
 
@@ -162,7 +172,23 @@ async def beats(then: str) -> str:
         return "done all the same"
 
 
+@activity.defn
+def beats_in_a_thread(then: str) -> str:
+    """The same, synchronous."""
+    try:
+        while True:
+            activity.heartbeat()
+            time.sleep(0.1)
+    except CancelledError:
+        if then == "raise":
+            raise
+        if then == "fail":
+            raise ApplicationError("cannot stop", type="Stubborn", non_retryable=True) from None
+        return "done all the same"
+
+
 ACTIVITIES: list[Any] = [
+    beats_in_a_thread,
     echo,
     sync_echo,
     fails,
@@ -274,7 +300,9 @@ _activity_case("any exception", "breaks", retry={"maximum_attempts": 1})
 _activity_case("third attempt", "fails", 2, retry=SLOWLY)
 _activity_case("maximum interval", "fails", 4, retry=SLOWLY | {"maximum_interval": 500.0})
 _activity_case("maximum attempts", "fails", 9, retry=SLOWLY | {"maximum_attempts": 3})
-_activity_case("non-retryable type", "fails", 9, retry=SLOWLY | {"non_retryable_error_types": ["Flaky"]})
+_activity_case(
+    "non-retryable type", "fails", 9, retry=SLOWLY | {"non_retryable_error_types": ["Flaky"]}
+)
 _activity_case("non-retryable error", "fails", 9, "Flaky", True, retry=SLOWLY)
 _activity_case("default retries", "fails", 3)
 _activity_case("next retry delay", "asks_for_delay", 700, retry=SLOWLY)
@@ -284,9 +312,11 @@ _activity_case(
     700,
     retry=SLOWLY | {"maximum_interval": 200.0},
 )
-_activity_case("no time for another attempt", "fails", 9, retry=SLOWLY, schedule_to_close_timeout=450)
+_activity_case(
+    "no time for another attempt", "fails", 9, retry=SLOWLY, schedule_to_close_timeout=450
+)
 _activity_case("start to close", "hangs", start_to_close_timeout=0.4, retry={"maximum_attempts": 1})
-_activity_case("start to close, then well", "hangs", 1, start_to_close_timeout=0.4, retry=SLOWLY)
+_activity_case("start to close, then well", "hangs", 1, start_to_close_timeout=3, retry=SLOWLY)
 _activity_case(
     "start to close, no time for another",
     "hangs",
@@ -300,12 +330,14 @@ _activity_case(
     start_to_close_timeout=0.4,
     retry=SLOWLY | {"non_retryable_error_types": ["TemporalTimeout:StartToClose"]},
 )
-_activity_case("schedule to close", "hangs", start_to_close_timeout=0, schedule_to_close_timeout=0.4)
+_activity_case(
+    "schedule to close", "hangs", start_to_close_timeout=0, schedule_to_close_timeout=0.4
+)
 _activity_case(
     "schedule to close in a later attempt",
     "hangs_after_failing",
     start_to_close_timeout=0,
-    schedule_to_close_timeout=0.8,
+    schedule_to_close_timeout=3,
     retry={"initial_interval": 0.1},
 )
 _activity_case("schedule to close before start to close", "hangs", schedule_to_close_timeout=0.4)
@@ -330,8 +362,10 @@ _activity_case(
     task_queue=UNPOLLED,
     retry={"maximum_attempts": 1},
 )
-_activity_case("heartbeat", "beats_once", heartbeat_timeout=0.4, retry=SLOWLY)
-_activity_case("heartbeat, once", "beats_once", heartbeat_timeout=0.4, retry={"maximum_attempts": 1})
+_activity_case("heartbeat", "beats_once", heartbeat_timeout=3, retry=SLOWLY)
+_activity_case(
+    "heartbeat, once", "beats_once", heartbeat_timeout=3, retry={"maximum_attempts": 1}
+)
 
 
 @activity.defn
@@ -386,9 +420,13 @@ class CancelsActivity:
         return f"got {result}"
 
 
-def _cancel_case(title: str, name: str, how: ActivityCancellationType, then: str, *args: Any) -> None:
+def _cancel_case(
+    title: str, name: str, how: ActivityCancellationType, then: str, *args: Any
+) -> None:
     async def play(stage: Stage) -> Any:
-        handle = await stage.start(CancelsActivity, args=[name, int(how), then, list(args)], real=True)
+        handle = await stage.start(
+            CancelsActivity, args=[name, int(how), then, list(args)], real=True
+        )
         await handle.running()
         await handle.cancel()
         return handle
@@ -399,6 +437,7 @@ def _cancel_case(title: str, name: str, how: ActivityCancellationType, then: str
 for _how in ActivityCancellationType:
     for _end in ("raise", "return", "fail"):
         _cancel_case(f"cancel, {_how.name}, activity: {_end}", "beats", _how, "tell", _end)
+    _cancel_case(f"cancel, {_how.name}, in a thread", "beats_in_a_thread", _how, "tell", "raise")
     _cancel_case(f"cancel, {_how.name}, between attempts", "fails", _how, "tell", 9)
     _cancel_case(f"cancelled by {_how.name}", "beats", _how, "raise", "raise")
 
@@ -446,10 +485,8 @@ async def timer(stage: Stage) -> Any:
 class WaitsInVain:
     @workflow.run
     async def run(self) -> str:
-        try:
+        with contextlib.suppress(asyncio.TimeoutError):
             await workflow.wait_condition(lambda: False, timeout=timedelta(hours=1))
-        except asyncio.TimeoutError:
-            pass
         task = asyncio.create_task(asyncio.sleep(10_000))
         await workflow.sleep(60)
         task.cancel()
@@ -484,10 +521,8 @@ async def cancel_request(stage: Stage) -> Any:
 class Swallows:
     @workflow.run
     async def run(self) -> str:
-        try:
+        with contextlib.suppress(asyncio.CancelledError):
             await workflow.sleep(timedelta(days=1))
-        except asyncio.CancelledError:
-            pass
         return f"swallowed {workflow.cancellation_reason()!r}"
 
 
@@ -735,6 +770,7 @@ _child_case("child continues as new", "Counts", 2, 0)
 for _child_how in (
     ChildWorkflowCancellationType.WAIT_CANCELLATION_COMPLETED,
     ChildWorkflowCancellationType.TRY_CANCEL,
+    ChildWorkflowCancellationType.WAIT_CANCELLATION_REQUESTED,
     ChildWorkflowCancellationType.ABANDON,
 ):
     _child_case(
@@ -1083,13 +1119,13 @@ async def failed_task(stage: Stage) -> Any:
 
 @case()
 async def task_that_fails_three_times(stage: Stage) -> Any:
-    return await stage.start(FailsItsTask, 3, real=True, task_timeout=timedelta(seconds=1))
+    return await stage.start(FailsItsTask, 3, real=True, task_timeout=timedelta(seconds=3))
 
 
 @case()
 async def first_task_fails(stage: Stage) -> Any:
     return await stage.start(
-        FailsItsTask, args=[3, False], real=True, task_timeout=timedelta(seconds=1)
+        FailsItsTask, args=[3, False], real=True, task_timeout=timedelta(seconds=3)
     )
 
 
@@ -1118,9 +1154,7 @@ class CallsLocally:
             retry_policy=policy,
             local_retry_threshold=timedelta(seconds=threshold),
         )
-        second = await workflow.execute_local_activity(
-            echo, "second", start_to_close_timeout=LONG
-        )
+        second = await workflow.execute_local_activity(echo, "second", start_to_close_timeout=LONG)
         await workflow.sleep(1)
         return [first, second]
 
@@ -1137,6 +1171,20 @@ _local_case("local activity retried", "fails", 2, initial_interval=0.01)
 _local_case("local activity fails", "fails", 9, maximum_attempts=2, initial_interval=0.01)
 _local_case("local activity not retried", "fails", 9, "Flaky", True)
 _local_case("local activity backs off", "fails", 1, initial_interval=100.0, threshold=1)
+
+
+@activity.defn
+async def takes_long() -> str:
+    await asyncio.sleep(8.5)
+    return "at last"
+
+
+ACTIVITIES.append(takes_long)
+
+
+@case()
+async def local_activity_outlasts_its_task(stage: Stage) -> Any:
+    return await stage.start(CallsLocally, args=["takes_long", [], {}], real=True)
 
 
 @defined

@@ -100,7 +100,9 @@ class SimulatedPlay:
 
     async def running(self) -> None:
         """An attempt has begun, or has failed."""
-        self._simulation.run(until=lambda: any(t.attempt for t in self.handle.last.activities.values()))
+        self._simulation.run(
+            until=lambda: any(t.attempt for t in self.handle.last.activities.values())
+        )
         self._simulation.run(until=lambda: self._heartbeat_or_backoff())
 
     def _heartbeat_or_backoff(self) -> bool:
@@ -309,7 +311,10 @@ async def _outcome(handle: WorkflowHandle[Any, Any]) -> tuple[str, Any, BaseExce
 
 async def _chain(client: Client, handle: WorkflowHandle[Any, Any]) -> list[WorkflowHistory]:
     """Histories of all runs, oldest first."""
-    first = handle.first_execution_run_id or (await handle.describe()).raw_description.workflow_execution_info.first_run_id
+    first = (
+        handle.first_execution_run_id
+        or (await handle.describe()).raw_description.workflow_execution_info.first_run_id
+    )
     histories, run_id = [], first
     while run_id:
         fetched = await client.get_workflow_handle(handle.id, run_id=run_id).fetch_history()
@@ -356,7 +361,7 @@ def _result(
     answers: list[Any],
     histories: list[WorkflowHistory],
 ) -> Result:
-    events = [event for history in histories for event in history.events]
+    events = [event for history in histories for event in _in_time(history)]
     started = [e for e in events if e.HasField("activity_task_started_event_attributes")]
     types = {
         (n, e.event_id): e.activity_task_scheduled_event_attributes.activity_type.name
@@ -383,7 +388,11 @@ def _result(
         [state for event in events if (state := _retry_state(event)) is not None],
         [name for name in names if not name.startswith(NOT_COMPARED)],
         whole / 1e9,
-        [_attributes(event, histories) for event in events if not _name(event).startswith(NOT_COMPARED)],
+        [
+            _attributes(event, histories)
+            for event in events
+            if not _name(event).startswith(NOT_COMPARED)
+        ],
         histories,
     )
 
@@ -432,6 +441,14 @@ def _decoded(data: str) -> Any:
         return json.loads(base64.b64decode(data))
     except ValueError:
         return data
+
+
+def _in_time(history: WorkflowHistory) -> list[HistoryEvent]:
+    """The events without Workflow Tasks that timed out because the machine was slow."""
+    kind = "workflow_task_timed_out_event_attributes"
+    late = [getattr(event, kind) for event in history.events if event.HasField(kind)]
+    gone = {number for one in late for number in (one.scheduled_event_id, one.started_event_id)}
+    return [e for e in history.events if e.event_id not in gone and not e.HasField(kind)]
 
 
 def _retry_state(event: HistoryEvent) -> int | None:

@@ -1,60 +1,45 @@
-"""The checks, checked: every correct answer passes, every wrong one is told its mistake."""
+"""The checks, checked: every correct answer passes, every wrong one is told its mistake.
+
+A sample of the generated answers, of every kind, is judged each time; ``--all`` judges all of
+them. ``python -m tests.answers`` prints how they are judged, by kind.
+"""
 
 import asyncio
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from answers import card_of, covering, fits
 from exercise_answers import ANSWERS, CORRECT, UNTOUCHED
-from lab.checking.exercise import WorkflowExercise
+from exercise_answers.generated import Generated, all_answers
+from lab.checking import exercise as checking
 from lab.checking.mistakes import MISTAKES
-from lab.checking.report_card import ReportCard
-from lab.exercises import ALL
-
-AT_ONCE = 6
+from lab.exercises import ALL, ex11_capstone
 
 CASES = [(name, answer) for name, answers in ANSWERS.items() for answer in answers]
+REFERENCES = [name for name, exercise in ALL.items() if hasattr(exercise, "judge_cell")]
+GENERATED = all_answers()
+SAMPLE = covering(GENERATED)
 
 
-@pytest.fixture(scope="module")
-def cards(request: pytest.FixtureRequest) -> dict[tuple[str, str], ReportCard]:
-    """The report card of every answer that is asked for, a few at once on one server."""
-    wanted = [
-        item.callspec.params["case"]
-        for item in request.session.items
-        if item.path == request.path  # other tests have cases of their own
-        and getattr(item, "callspec", None)
-        and "case" in item.callspec.params
-    ]
+@pytest.fixture
+def simulated_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The one trip on a server has tests of its own."""
 
-    async def all_of_them() -> dict[tuple[str, str], ReportCard]:
-        slots = asyncio.Semaphore(AT_ONCE)
+    async def no_problem(*_: object, **__: object) -> None:
+        return None
 
-        async def one(exercise: str, answer: str) -> ReportCard:
-            async with slots:
-                return await card_of(exercise, ANSWERS[exercise][answer].given)
-
-        return dict(zip(wanted, await asyncio.gather(*[one(*case) for case in wanted])))  # noqa: B905
-
-    return asyncio.run(all_of_them())
+    monkeypatch.setattr(checking, "book_for_real", no_problem)
+    monkeypatch.setattr(ex11_capstone, "book_for_real", no_problem)
 
 
-async def card_of(name: str, given: object) -> ReportCard:
-    exercise = ALL[name]
-    if isinstance(exercise, WorkflowExercise):
-        return await exercise.judge_cell(str(given))
-    return await exercise.judge(given)
-
-
-@pytest.mark.timeout(600)  # the first one waits for all
+@pytest.mark.usefixtures("simulated_only")
 @pytest.mark.parametrize("case", CASES, ids=lambda case: ": ".join(case))
-def test_check(
-    case: tuple[str, str],
-    cards: dict[tuple[str, str], ReportCard],
-    record_property: Callable[[str, object], None],
-) -> None:
-    card, expected = cards[case], ANSWERS[case[0]][case[1]].verdict
+def test_check(case: tuple[str, str], record_property: Callable[[str, object], None]) -> None:
+    expected = ANSWERS[case[0]][case[1]].verdict
+    card = card_of(case[0], ANSWERS[case[0]][case[1]].given)
     if expected == UNTOUCHED:
         found = "not attempted" if not card.lines and "not attempted" in card.note else "?"
     else:
@@ -65,6 +50,45 @@ def test_check(
         assert found == expected, card
     else:
         assert card.mistakes[:1] == [expected], card
+
+
+@pytest.mark.usefixtures("simulated_only")
+@pytest.mark.parametrize("answer", SAMPLE, ids=str)
+def test_a_generated_answer_of_each_kind(answer: Generated) -> None:
+    assert fits(answer, card_of(answer.exercise, answer.given))
+
+
+@pytest.mark.everything
+@pytest.mark.usefixtures("simulated_only")
+@pytest.mark.timeout(1800)
+def test_all_generated_answers() -> None:
+    """None of the right ones is refused, and at least 98 in 100 of the wrong ones are named."""
+    assert len(GENERATED) >= 300
+    misjudged = [each for each in GENERATED if not fits(each, card_of(each.exercise, each.given))]
+    refused = [str(each) for each in misjudged if each.correct]
+    assert not refused
+    wrong = sum(not each.correct for each in GENERATED)
+    assert len(misjudged) <= wrong * 0.02, [str(each) for each in misjudged]
+
+
+@pytest.mark.parametrize("name", REFERENCES)
+def test_the_last_word_is_the_servers(name: str) -> None:
+    card = card_of(name, ALL[name].solution_code)
+    assert card.passed, card
+    assert card.real == 1
+    assert f"{card.simulated} schedules simulated, and one trip booked for real." in repr(card)
+
+
+@pytest.mark.usefixtures("simulated_only")
+def test_a_check_costs_little() -> None:
+    """Processor time, which does not depend on who else is at work; loose, as machines differ."""
+    costs = []
+    for name in REFERENCES:
+        began = time.process_time()
+        card_of(name, ALL[name].solution_code)
+        costs.append(time.process_time() - began)
+    assert sorted(costs)[len(costs) // 2] < 5
+    assert max(costs) < 15
 
 
 @pytest.mark.parametrize("name", ALL)

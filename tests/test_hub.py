@@ -33,6 +33,7 @@ pytestmark = [
 ]
 
 USERS = ("ann", "bob")
+WITHOUT_PROXY = "cat"
 PATIENCE_SECONDS = 120
 PRESS_TAB = """
 const tabs = [...document.querySelectorAll("a, button, [role=tab]")];
@@ -63,7 +64,8 @@ def wait_for_text(driver: Chrome, text: str) -> None:
 
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with jupyterhub(tmp_path_factory.mktemp("hub"), USERS) as address:
+    users = (*USERS, WITHOUT_PROXY)
+    with jupyterhub(tmp_path_factory.mktemp("hub"), users, WITHOUT_PROXY) as address:
         yield address
 
 
@@ -105,21 +107,21 @@ def test_one_user_cannot_reach_the_other(hub: str, browsers: dict[str, tuple[Chr
         assert "book_flight" not in text_of(stranger)
 
 
-@pytest.mark.parametrize("proxy", [True, False], ids=["with the proxy", "without"])
-def test_a_jupyter_server_with_a_base_url(tmp_path: Path, proxy: bool) -> None:
-    settings = {
-        "ServerApp.base_url": "/node/seven/",
-        "ServerApp.jpserver_extensions": f"jupyter_server_proxy={proxy}",
-    }
+def test_without_the_proxy_the_cell_says_what_to_do(hub: str, tmp_path: Path) -> None:
+    with chromium(tmp_path) as driver:
+        log_in(driver, hub, WITHOUT_PROXY)
+        text = shown(restart_and_run_all(driver))
+        assert "%pip install jupyter-server-proxy" in text
+        assert "Hub Control Panel" in text_of(driver)
+        assert not driver.find_elements(By.CSS_SELECTOR, ".jp-OutputArea a[href*='/proxy/']")
+
+
+def test_a_jupyter_server_with_a_base_url(tmp_path: Path) -> None:
     notebooks = copy_course(tmp_path)
+    settings = {"ServerApp.base_url": "/node/seven/"}
     with jupyterlab(notebooks, **settings) as address, chromium(tmp_path / "profile") as driver:
         open_notebook(driver, address, "00_start_here.ipynb")
-        text = shown(restart_and_run_all(driver))
-        trip = TRIP.search(text)
-        if proxy:
-            assert trip and trip[0].startswith("/node/seven/proxy/absolute/")
-            follow(driver, trip[0])
-            wait_for_text(driver, "book_flight")
-        else:
-            assert "%pip install jupyter-server-proxy" in text
-            assert not driver.find_elements(By.CSS_SELECTOR, '.jp-OutputArea a[href*="/proxy/"]')
+        trip = TRIP.search(shown(restart_and_run_all(driver)))
+        assert trip and trip[0].startswith("/node/seven/proxy/absolute/")
+        follow(driver, trip[0])
+        wait_for_text(driver, "book_flight")

@@ -1,6 +1,8 @@
 """Nothing is ever orphaned: every case of the matrix, judged by audit, Event History and status.
 
-``python -m tests.matrix`` puts the flawed designs through all of it.
+All of it is simulated. A sample that covers every trouble at every step and in every
+compensation is booked on a real server too, with no difference in any verdict; ``--all``
+books the whole matrix. ``python -m tests.matrix`` puts the flawed designs through it.
 """
 
 from __future__ import annotations
@@ -20,24 +22,24 @@ from tests.matrix import (
     UNDO_TROUBLES,
     Case,
     Expected,
+    Result,
     all_cases,
     expected,
     load,
     run_cases,
+    simulate_cases,
 )
 from travel.workflows.book_in_parallel import BookInParallel
 from travel.workflows.book_trip import BookTrip
 
-pytestmark = [pytest.mark.everything, pytest.mark.timeout(600)]
-
 ONE_AFTER_THE_OTHER = all_cases()
-AT_ONCE = random.Random(20250120).sample(all_cases(parallel=True), 250)
+AT_ONCE = all_cases(parallel=True)
 FEW = 12
 """Cases of each kind of design that is known to lose."""
 
 
 def check(design: Any, cases: Sequence[Case], parallel: bool = False) -> None:
-    results = asyncio.run(run_cases(design, cases))
+    results = simulate_cases(design, cases)
     problems = [p for result in results for p in result.problems(expected(result.case, parallel))]
     assert not problems, "\n".join(problems)
 
@@ -47,14 +49,75 @@ def test_nothing_is_orphaned() -> None:
 
 
 def test_nothing_is_orphaned_when_booked_at_once() -> None:
+    check(BookInParallel, random.Random(20250120).sample(AT_ONCE, 150), parallel=True)
+
+
+@pytest.mark.everything
+def test_nothing_is_ever_orphaned_when_booked_at_once() -> None:
     check(BookInParallel, AT_ONCE, parallel=True)
+
+
+# --- the simulator and the server ---------------------------------------------------
+
+
+def covering(cases: Sequence[Case], number: int) -> list[Case]:
+    """A sample with every trouble at every kind of step, and every trouble in every undo."""
+    shuffled = random.Random(20250120).sample(cases, len(cases))
+    wanted = {(case.trouble, "") for case in cases} | {
+        (case.undo, case.undo_trouble) for case in cases if case.undo
+    }
+    chosen = []
+    for case in shuffled:
+        covers = {(case.trouble, ""), (case.undo, case.undo_trouble)} & wanted
+        if covers or len(chosen) < number - len(wanted):
+            chosen.append(case)
+            wanted -= covers
+    return chosen
+
+
+def told(results: Sequence[Result]) -> list[tuple[str, str, tuple[str, ...], list[str]]]:
+    """Status, compensations and audit of each."""
+    return [
+        (
+            str(result.case),
+            result.verdict.status,
+            tuple(result.verdict.compensations),
+            sorted(f"{f.kind}: {f.problem}" for f in result.verdict.findings),
+        )
+        for result in results
+    ]
+
+
+def test_a_sample_is_the_same_on_a_server() -> None:
+    cases = covering(ONE_AFTER_THE_OTHER, 24)
+    assert {case.trouble for case in cases} == set(TROUBLES)
+    assert told(simulate_cases(BookTrip, cases)) == told(asyncio.run(run_cases(BookTrip, cases)))
+
+
+@pytest.mark.everything
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize(("design", "parallel"), [(BookTrip, False), (BookInParallel, True)])
+def test_all_of_it_is_the_same_on_a_server(design: Any, parallel: bool) -> None:
+    cases = all_cases(parallel)
+    assert told(simulate_cases(design, cases)) == told(asyncio.run(run_cases(design, cases)))
+
+
+@pytest.mark.everything
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize(("module", "design"), [(m, d) for _, m, d in FLAWED])
+def test_a_flawed_design_loses_the_same_on_a_server(module: str, design: str) -> None:
+    cases, flawed = covering(ONE_AFTER_THE_OTHER, 40), load(module, design)
+    assert told(simulate_cases(flawed, cases)) == told(asyncio.run(run_cases(flawed, cases)))
+
+
+# --- flawed designs -------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("module", "design"), [(m, d) for _, m, d in FLAWED])
 def test_the_matrix_finds_what_a_flawed_design_loses(module: str, design: str) -> None:
     failing = [case for case in ONE_AFTER_THE_OTHER if expected(case).compensations]
     cases = random.Random(20250120).sample(failing, FEW)
-    results = asyncio.run(run_cases(load(module, design), cases))
+    results = simulate_cases(load(module, design), cases)
     assert any(result.lost for result in results)
 
 

@@ -30,6 +30,8 @@ def test_no_sanitizer_pair_is_dropped() -> None:
     [
         ("run 019a7b1e-0c3d-7d52-a9f1-5f0d3c2b1a00", "run 7c9e6679-7425-40de-944b-e07fc1f90ae7"),
         ("http://127.0.0.1:8233/namespaces", "http://127.0.0.1:40123/namespaces"),
+        ("http://localhost:8233/namespaces/a", "/user/ann/proxy/absolute/8233/namespaces/a"),
+        ("http://127.0.0.1:8233/namespaces/a", "https://a-b-8233.app.github.dev/namespaces/a"),
         ("at 2026-11-23T11:07:59.123Z", "at 2027-01-02T00:00:00Z"),
         ("at 2026-11-23 11:07:59+00:00", "at 2027-01-02 00:00:00+01:00"),
         ("at 11:07:59", "at 23:59:00.5"),

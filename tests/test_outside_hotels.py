@@ -12,6 +12,7 @@ from uuid import uuid4
 import pytest
 from lab.foreign.kinds import KINDS, Kind, hotels_of
 from lab.foreign.line import Crash, Line
+from lab.foreign.simulated import recorded_hotels, rows, simulate_hotels, simulated_cells
 from lab.foreign.trials import KEY, START, TRIP, Trial, cells, lost, trials, try_hotels
 from lab.running import postgres
 from sqlalchemy import func, select
@@ -54,7 +55,7 @@ def test_an_adapter_loses_nothing_when_two_calls_go_wrong(kind: Kind) -> None:
 
 @EVERY
 def test_the_naive_use_loses_rooms(kind: Kind) -> None:
-    left = {column: cell.orphans for column, cell in cells(try_hotels(kind, kind.naive)).items()}
+    left = {column: cell.lost for column, cell in cells(try_hotels(kind, kind.naive)).items()}
     assert left["down for two days"] or left["late commit"], left
     if kind is EXPIRING:
         # Within a day the key does all that is needed. That is what makes it treacherous.
@@ -70,6 +71,19 @@ def test_an_adapter_works_on_postgresql_too(kind: Kind, postgres_server: str) ->
         store_seed_data(database, load_seed_data())
         some = [trial for number, trial in enumerate(trials()) if number % 13 == 0]
         assert not lost(try_hotels(kind, kind.adapter, some, database=database))
+
+
+# --- whole trips with them, on the simulator ----------------------------------------------
+
+
+@pytest.mark.parametrize("row", list(rows()), ids=lambda row: row[0])
+def test_the_rows_of_the_scoreboard_are_what_is_recorded(row: tuple[str, Kind, Any]) -> None:
+    name, kind, use = row
+    found = simulated_cells(simulate_hotels(kind, use))
+    (recorded,) = [row for row in recorded_hotels().rows if row.design == name]
+    assert found == recorded.cells
+    lost = sum(cell.lost for cell in found.values())
+    assert bool(lost) == name.endswith("naive")
 
 
 # --- one rule at a time -----------------------------------------------------------------

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from dataclasses import asdict, replace
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -14,12 +15,14 @@ from lab.running.background import background
 from lab.running.pause import Pause
 from lab.running.system import System
 from lab.running.worker_process import start_worker
+from sqlalchemy import insert, update
 from temporal import run, until
 from temporalio.client import (
     Schedule,
     ScheduleActionStartWorkflow,
     ScheduleIntervalSpec,
     ScheduleSpec,
+    WorkflowExecutionStatus,
     WorkflowHandle,
 )
 from temporalio.testing import ActivityEnvironment
@@ -29,6 +32,9 @@ from travel.faults import Fault, ScriptedFault
 from travel.models import TripRequest
 from travel.providers.payments import TEST_DECLINE
 from travel.reconciliation import Reconciliation
+from travel.store import settlements
+from travel.store.database import booking_requests
+from travel.store.holdings import read_trips
 from travel.temporal.connection import connect, task_queue
 from travel.workflows.book_trip import BookTrip
 from travel.workflows.reconcile_trips import ReconcileTrips
@@ -251,11 +257,14 @@ class AsksLate(Reconciliation):
         self._pause = pause
         self.asked: list[str] = []
 
-    async def _is_running(self, workflow_id: str) -> bool:
+    async def _running(self, ids: Sequence[str]) -> set[str]:
+        return set()  # the list knows nothing of it yet
+
+    async def _status(self, workflow_id: str) -> WorkflowExecutionStatus | None:
         self._pause.go_on()
         await self._client.get_workflow_handle(workflow_id).result()
         self.asked.append(workflow_id)
-        return await super()._is_running(workflow_id)
+        return await super()._status(workflow_id)
 
 
 def test_a_trip_that_ends_well_between_the_look_and_the_question() -> None:
@@ -271,6 +280,148 @@ def test_a_trip_that_ends_well_between_the_look_and_the_question() -> None:
             assert late.asked == [request.workflow_id]
             assert system.audit().clean
             assert system.audit().completed == 1
+
+    run(test())
+
+
+# --- what became of them ------------------------------------------------------------------
+
+
+def told(system: System) -> dict[str, str | None]:
+    """What the database says each customer was told."""
+    return {code: trip.outcome for code, trip in read_trips(system.database).items()}
+
+
+def forget(system: System) -> None:
+    """As if every client had died before it could note what it had been told."""
+    with system.database.transaction() as connection:
+        connection.execute(update(booking_requests).values(outcome=None))
+
+
+def test_no_trip_stays_at_nothing_yet() -> None:
+    """Booked, failed and undone, cancelled, and terminated at every step."""
+
+    async def test() -> None:
+        async with planned(BookTrip) as (system, plans):
+            await stopped_at(system, plans, FORWARD[1:], terminate_after_commit)
+            booked = await system.book(request_for(20))
+            declined = await system.book(request_for(21, {"confirmation_code": TEST_DECLINE}))
+            assert (booked.booked, declined.booked) == (True, False)
+            forget(system)
+            released = await reconcile(system)
+            assert len(released) == 3
+            assert system.audit().clean
+            outcomes = told(system)
+            # The fourth was terminated when it had been paid for.
+            paid = trip_for(4, "accept_payment").confirmation_code
+            for code in (booked.request.confirmation_code, paid):
+                assert outcomes.pop(code) == "booked"
+            assert set(outcomes.values()) == {"failed"}
+            assert await reconcile(system) == []
+
+    run(test())
+
+
+def test_what_was_told_stays_told_and_trips_under_way_are_told_nothing() -> None:
+    async def test() -> None:
+        async with planned(BookTrip) as (system, _):
+            under_way = request_for(1)
+            pause = Pause(system, under_way, "book_car")
+            trip = await system.begin(under_way)
+            await pause.reached()
+            await system.book(request_for(2))
+            before = told(system)
+            assert await reconcile(system) == []
+            assert told(system) == before
+            assert before[under_way.confirmation_code] is None
+            pause.go_on()
+            assert (await trip.end()).booked
+            assert system.audit().clean
+
+    run(test())
+
+
+@pytest.mark.parametrize("undo", [*UNDOS, "refund_payment"])
+def test_what_a_person_settled_is_not_undone_again(undo: str) -> None:
+    """Money would be paid back twice; the rest is released."""
+
+    async def test() -> None:
+        async with planned(BookTrip) as (system, plans):
+            [trip] = await stopped_at(system, plans, ("accept_payment",), terminate_after_commit)
+            settlements.record(
+                system.database,
+                confirmation_code=trip.confirmation_code,
+                undo=undo,
+                settled_by="Grace",
+                reason="by telephone",
+                settled_at="2025-01-21T09:00:00+00:00",
+            )
+            assert await reconcile(system) == codes([trip])
+            report = system.audit()
+            assert report.clean
+            assert [one.undo for one in report.settled] == [undo]
+            assert told(system) == {trip.confirmation_code: "failed"}
+            assert await reconcile(system) == []
+
+    run(test())
+
+
+@pytest.mark.parametrize("customer", ["O'Brien", 'a "b" c', "back\\slash", "50% (%_)", "Ünï 🚗"])
+def test_any_customer_can_be_asked_about(customer: str) -> None:
+    """The server's list is asked in its own language, in which names are quoted."""
+
+    async def test() -> None:
+        async with planned(BookTrip) as (system, _):
+            request = replace(request_for(1), customer=customer)
+            pause = Pause(system, request, "book_car")
+            trip = await system.begin(request)
+            await pause.reached()
+            reconciliation = Reconciliation(system.database, system.client)
+
+            async def listed() -> bool:
+                ids = ["nobody", request.workflow_id]
+                found = await background().run(reconciliation._running(ids))
+                return found == {request.workflow_id}
+
+            await until(listed)
+            pause.go_on()
+            assert (await trip.end()).booked
+
+    run(test())
+
+
+class Counts(Reconciliation):
+    """Counts the trips that the server is asked about one by one."""
+
+    asked = 0
+
+    async def _status(self, workflow_id: str) -> WorkflowExecutionStatus | None:
+        self.asked += 1
+        return None
+
+
+def test_the_server_is_asked_about_what_is_unfinished_and_no_more() -> None:
+    """A thousand finished trips, and five that nobody looks after: five questions."""
+
+    async def test() -> None:
+        async with planned(BookTrip) as (system, _):
+            trips = [request_for(number) for number in range(1, 1006)]
+            rows = [
+                {
+                    "confirmation_code": trip.confirmation_code,
+                    "customer": trip.customer,
+                    "request": asdict(trip),
+                    "outcome": "failed" if number > 5 else None,
+                }
+                for number, trip in enumerate(trips, 1)
+            ]
+            with system.database.transaction() as connection:
+                connection.execute(insert(booking_requests), rows)
+            counts = Counts(system.database, system.client)
+            found = ActivityEnvironment().run(counts.find_abandoned_trips)
+            assert await background().run(found) == []
+            assert counts.asked == 5
+            assert set(told(system).values()) == {"failed"}
 
     run(test())
 

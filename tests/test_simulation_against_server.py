@@ -8,13 +8,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
 import simulation_cases as cases
 import simulation_stages as stages
-from lab.simulation import NotDeterministic, Simulation, activities, attempts, commands, server
+from lab.simulation import (
+    NotDeterministic,
+    Simulation,
+    activities,
+    attempts,
+    closing,
+    commands,
+    server,
+)
 from lab.simulation import replay as replaying
 from lab.simulation import run as runs
 from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
@@ -29,17 +37,22 @@ by_name = pytest.mark.parametrize("case", cases.CASES, ids=lambda case: case.nam
 @pytest.fixture(scope="module")
 def played(temporal_address: str) -> dict[str, stages.Result]:
     """What the server made of every case: played once, many at a time."""
+    found = perform(temporal_address, cases.CASES)
+    return {case.name: result for case, result in zip(cases.CASES, found, strict=True)}
 
-    async def play() -> dict[str, stages.Result]:
+
+def perform(address: str, wanted: Sequence[cases.Case]) -> list[stages.Result]:
+    """Play cases on the server."""
+
+    async def play() -> list[stages.Result]:
         slots = asyncio.Semaphore(AT_ONCE)
-        async with stages.real_stage(temporal_address) as stage:
+        async with stages.real_stage(address) as stage:
 
             async def one(case: cases.Case) -> stages.Result:
                 async with slots:
                     return await stages.perform(case, stage)
 
-            found = await asyncio.gather(*map(one, cases.CASES))
-        return {case.name: result for case, result in zip(cases.CASES, found, strict=True)}
+            return await asyncio.gather(*map(one, wanted))
 
     logging.disable(logging.ERROR)
     try:
@@ -53,8 +66,14 @@ def simulated(case: cases.Case, code: Any = CODE, choices: Any = None) -> stages
 
 
 @by_name
-def test_the_same_as_on_the_server(case: cases.Case, played: dict[str, stages.Result]) -> None:
-    assert simulated(case).differs(played[case.name], case) == []
+def test_the_same_as_on_the_server(
+    case: cases.Case, played: dict[str, stages.Result], temporal_address: str
+) -> None:
+    """A server on a busy machine may take a turn of its own; it gets a second chance alone."""
+    result = simulated(case)
+    if result.differs(played[case.name], case):
+        (played[case.name],) = perform(temporal_address, [case])
+    assert result.differs(played[case.name], case) == []
 
 
 @by_name
@@ -81,9 +100,7 @@ def replay_failures(result: stages.Result) -> list[str]:
     """What the SDK's Replayer says of each run."""
 
     async def replay() -> list[str]:
-        replayer = Replayer(
-            workflows=cases.WORKFLOWS, workflow_runner=UnsandboxedWorkflowRunner()
-        )
+        replayer = Replayer(workflows=cases.WORKFLOWS, workflow_runner=UnsandboxedWorkflowRunner())
         failures = []
         for history in result.histories:
             told = await replayer.replay_workflow(history, raise_on_replay_failure=False)
@@ -106,9 +123,7 @@ def breaks(do: Break) -> Break:
     return do
 
 
-def wrapped(
-    patch: pytest.MonkeyPatch, owner: Any, name: str, change: Callable[..., Any]
-) -> None:
+def wrapped(patch: pytest.MonkeyPatch, owner: Any, name: str, change: Callable[..., Any]) -> None:
     """Replace ``owner.name``; ``change`` is given the original and its arguments."""
     original = getattr(owner, name)
     patch.setattr(owner, name, lambda *args, **named: change(original, *args, **named))
@@ -116,7 +131,7 @@ def wrapped(
 
 @breaks
 def a_timer_fires_early(patch: pytest.MonkeyPatch) -> None:
-    wrapped(patch, commands, "_nanoseconds", lambda real, duration: real(duration) // 2)
+    wrapped(patch, commands, "nanoseconds", lambda real, duration: real(duration) // 2)
 
 
 @breaks
@@ -156,7 +171,9 @@ def a_retry_too_many(patch: pytest.MonkeyPatch) -> None:
 
 @breaks
 def backoff_does_not_grow(patch: pytest.MonkeyPatch) -> None:
-    wrapped(patch, activities, "backoff", lambda real, policy, _n, failure: real(policy, 1, failure))
+    wrapped(
+        patch, activities, "backoff", lambda real, policy, _n, failure: real(policy, 1, failure)
+    )
 
 
 @breaks
@@ -172,7 +189,7 @@ def the_maximum_interval_is_ignored(patch: pytest.MonkeyPatch) -> None:
 
 @breaks
 def non_retryable_errors_are_retried(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(activities, "_retryable", lambda failure, policy: True)
+    patch.setattr(activities, "retryable", lambda failure, policy: True)
 
 
 @breaks
@@ -180,7 +197,7 @@ def timeouts_are_not_retried(patch: pytest.MonkeyPatch) -> None:
     def refuse(real: Any, failure: Any, policy: Any) -> Any:
         return not failure.HasField("timeout_failure_info") and real(failure, policy)
 
-    wrapped(patch, activities, "_retryable", refuse)
+    wrapped(patch, activities, "retryable", refuse)
 
 
 @breaks
@@ -208,9 +225,7 @@ def a_second_cancel_request_counts(patch: pytest.MonkeyPatch) -> None:
 
 @breaks
 def an_activity_is_not_told_of_its_cancellation(patch: pytest.MonkeyPatch) -> None:
-    wrapped(
-        patch, activities.ActivityTask, "heartbeat", lambda real, *args: real(*args) and ""
-    )
+    wrapped(patch, activities.ActivityTask, "heartbeat", lambda real, *args: real(*args) and "")
 
 
 @breaks
@@ -239,7 +254,7 @@ def events_have_wrong_numbers(patch: pytest.MonkeyPatch) -> None:
 
 @breaks
 def an_event_is_missing(patch: pytest.MonkeyPatch) -> None:
-    patch.setitem(commands._SEND, "patch", lambda *_: None)
+    patch.setitem(commands.SEND, "patch", lambda *_: None)
 
 
 @breaks
@@ -257,7 +272,7 @@ def validators_are_not_asked(patch: pytest.MonkeyPatch) -> None:
 
 @breaks
 def children_outlive_their_parent(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(commands, "_part_with", lambda *_: None)
+    patch.setattr(closing, "_part_with", lambda *_: None)
 
 
 @breaks
@@ -265,7 +280,7 @@ def the_memo_does_not_continue(patch: pytest.MonkeyPatch) -> None:
     def forget(real: Any, *args: Any, **changes: Any) -> Any:
         return real(*args, **(changes | {"memo": {}}))
 
-    wrapped(patch, commands, "_begin_again", forget)
+    wrapped(patch, closing, "_begin_again", forget)
 
 
 @breaks
@@ -275,7 +290,7 @@ def a_failed_task_is_not_tried_again(patch: pytest.MonkeyPatch) -> None:
 
 @breaks
 def a_workflow_that_fails_starts_no_more(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(commands, "_workflow_retry", lambda *_: (1, None))
+    patch.setattr(closing, "_workflow_retry", lambda *_: (1, None))
 
 
 @breaks

@@ -12,6 +12,7 @@ import asyncio
 import os
 import sys
 import tempfile
+import threading
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from functools import partial
@@ -121,6 +122,9 @@ async def _book_and_print(
     client: Client, database: Database, requests: Sequence[TripRequest], names: dict[str, str]
 ) -> list[TripResult]:
     symbols = symbols_for(sys.stdout)
+    # Ours is the only process with a bar. tqdm's own lock is a semaphore of the operating
+    # system, which a process that leaves at once leaves behind.
+    tqdm.set_lock(threading.RLock())
     # disable=None: a bar on a terminal, none in a file or a pipe
     with tqdm(total=len(requests), unit="trip", leave=False, disable=None) as bar:
 

@@ -51,7 +51,7 @@ class TripRequest:
     @property
     def workflow_id(self) -> str:
         """The same trip always has the same Workflow id, so it is never booked twice."""
-        return f"booking-{self.customer}-{self.confirmation_code}"
+        return workflow_id(self.customer, self.confirmation_code)
 
 
 @dataclass(frozen=True)
@@ -207,6 +207,19 @@ class Undoing:
     cancel_reason: str | None
 
 
+@dataclass(frozen=True)
+class AbandonedTrip:
+    """A trip that nobody looks after; ``settled`` are the undos that a person settled by hand."""
+
+    confirmation_code: str
+    settled: list[str] = field(default_factory=list)
+
+
+def workflow_id(customer: str, confirmation_code: str) -> str:
+    """The id of a trip's Workflow."""
+    return f"booking-{customer}-{confirmation_code}"
+
+
 def idempotency_key(confirmation_code: str, step: str) -> str:
     """The key of one provider call: the same for every attempt, and for its undo.
 
@@ -217,8 +230,12 @@ def idempotency_key(confirmation_code: str, step: str) -> str:
 
 def stay_dates(request: TripRequest) -> list[str]:
     """The ISO dates of the nights (and car days) of a trip, first to last."""
-    start = date.fromisoformat(request.departure_date)
-    end = date.fromisoformat(request.return_date)
+    return dates_between(request.departure_date, request.return_date)
+
+
+def dates_between(first: str, last: str) -> list[str]:
+    """The ISO dates from ``first`` up to but not including ``last``."""
+    start, end = date.fromisoformat(first), date.fromisoformat(last)
     return [(start + timedelta(days=n)).isoformat() for n in range((end - start).days)]
 
 

@@ -37,6 +37,7 @@ from travel.store.seed_data import load_seed_data
 from travel.temporal.connection import connect, register_search_attribute, task_queue
 from travel.temporal.metrics import CountFailedUndos, runtime_with_metrics
 from travel.temporal.runtime import quiet_runtime
+from travel.temporal.watching import watched
 from travel.workflows.book_trip import BookTrip
 from travel.workflows.reconcile_trips import ReconcileTrips
 
@@ -172,12 +173,16 @@ async def work(
             faults=RandomFaults(seed),
             deployment_config=build or deployment(),
         )
-        async with worker:
+        async with worker, watched(client, _say):
             print("Worker started, ctrl+c to exit", flush=True)
             await interrupted.wait()
         print("Worker stopped")
     finally:
         database.close()
+
+
+def _say(sentence: str) -> None:
+    print(sentence, file=sys.stderr, flush=True)
 
 
 def _interruption() -> asyncio.Event:

@@ -28,5 +28,5 @@ if _ROOT not in sys.path:
 # Only when asked for: the sandbox loads this file with each of the designs.
 __getattr__ = exported(
     __name__,
-    {"System": "running.system", "Trip": "running.system", "start": "running.system"},
+    {"System": "running.system", "Trip": "running.system", "start": "running.starting"},
 )

@@ -1,12 +1,42 @@
 """Answers to the exercises, correct and wrong, with what the check has to say of each."""
 
-from exercise_answers import ex01, ex02, ex03, ex04, ex05, ex06, ex07, ex08, ex09, ex10, ex11, ex13
+from exercise_answers import (
+    ex01,
+    ex02,
+    ex03,
+    ex04,
+    ex05,
+    ex06,
+    ex07,
+    ex08,
+    ex08_outside,
+    ex09,
+    ex10,
+    ex11,
+    ex13,
+    ex16,
+)
 from exercise_answers.answer import CORRECT, UNTOUCHED, Answer
 
+MODULES = (
+    ex01,
+    ex02,
+    ex03,
+    ex04,
+    ex05,
+    ex06,
+    ex07,
+    ex08,
+    ex08_outside,
+    ex09,
+    ex10,
+    ex11,
+    ex13,
+    ex16,
+)
+
 ANSWERS: dict[str, dict[str, Answer]] = {
-    name: answers
-    for module in (ex01, ex02, ex03, ex04, ex05, ex06, ex07, ex08, ex09, ex10, ex11, ex13)
-    for name, answers in module.ANSWERS.items()
+    name: answers for module in MODULES for name, answers in module.ANSWERS.items()
 }
 
 __all__ = ["ANSWERS", "CORRECT", "UNTOUCHED", "Answer"]

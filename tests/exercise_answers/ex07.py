@@ -115,7 +115,8 @@ def cancel_with_states(calls: dict[str, Any], key: str, action: Any) -> None:
 def book_with_two_keys(calls: dict[str, Any], key: str, action: Any) -> Any:
     if calls.get(f"{key}/tombstone"):
         raise Rejected("it was undone")
-    calls[key] = calls.get(key) or action()
+    if key not in calls:
+        calls[key] = action()
     return calls[key]
 
 

@@ -17,8 +17,9 @@ Keys and tombstones also decide what an operator can do to a trip. **Reset** run
 again from an earlier point: one that stands gets the answers that it got before, and books
 nothing twice; one that was undone meets its tombstones and fails, whatever has become free
 since. **Starting a closed trip again** under its own code ends the same way; the customer
-tries again under a new code. **Pause** stops the attempts of an Activity, not its timeouts:
-a paused undo loses its turn, and comes again in the next one.
+tries again under a new code. **Pause** stops an Activity and the clock of its timeouts: a
+paused undo keeps its turn, and the undos of the older steps wait behind it until somebody
+unpauses it. So pause an undo to fix its provider, and not to put it aside.
 
 The idea of the key is Stripe's (https://docs.stripe.com/api/idempotent_requests),
 the word tombstone Cassandra's.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Literal
 
@@ -51,6 +52,17 @@ def record_outcome(database: Database, request: TripRequest, outcome: Outcome) -
             connection.execute(record)
 
     again(write)
+
+
+def conclude(database: Database, outcomes: Mapping[str, Outcome]) -> None:
+    """Note the outcome of trips, by code, whose customers were told nothing yet."""
+    unknown = booking_requests.c.outcome.is_(None)
+    for outcome in ("booked", "failed"):
+        codes = [code for code, became in outcomes.items() if became == outcome]
+        rows = unknown & booking_requests.c.confirmation_code.in_(codes)
+        if codes:
+            with database.transaction() as connection:
+                connection.execute(update(booking_requests).where(rows).values(outcome=outcome))
 
 
 def _check_airports(connection: Connection, request: TripRequest) -> None:

@@ -173,6 +173,8 @@ settlements = Table(
     metadata,
     Column("confirmation_code", String, primary_key=True),
     Column("undo", String, primary_key=True),
+    # What the undo left in the books when it was settled: the audit excuses no more.
+    Column("amount_cents", Integer, nullable=False),
     Column("settled_by", String, nullable=False),
     Column("reason", Text, nullable=False),
     Column("settled_at", String, nullable=False),

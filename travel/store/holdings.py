@@ -1,7 +1,7 @@
-"""What the database says about each trip: asked for, held, charged.
+"""What the database says about each trip: asked for, held, charged, settled by hand.
 
-Written for the audit and for reconciliation, which must both see one consistent
-state of it.
+Every single thing held, for those who show it or look into a few trips. The audit
+and reconciliation, which look at all of them, use ``travel.store.accounts``.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from travel.store.database import (
     rooms,
     routes,
     seat_holds,
+    settlements,
 )
 
 
@@ -72,12 +73,15 @@ class Trip:
     nights: list[Night] = field(default_factory=list)
     days: list[Day] = field(default_factory=list)
     charged_cents: int = 0
+    settled: list[str] = field(default_factory=list)
+    """The undos that a person settled by hand, such as ``"cancel_hotel"``."""
 
     @property
     def completed(self) -> bool:
         """Whether the customer has, or believes to have, a trip."""
         if self.outcome is None:
-            return self.charged_cents > 0
+            # What is settled by hand was to be undone: such a trip does not stand.
+            return self.charged_cents > 0 and not self.settled
         return self.outcome == "booked"
 
     @property
@@ -116,6 +120,8 @@ def _read_trips(connection: Connection, codes: Sequence[str] | None) -> dict[str
     for row in rows(select(ledger), ledger):
         sign = 1 if row.entry == "charge" else -1
         trips[row.confirmation_code].charged_cents += sign * row.amount_cents
+    for row in rows(select(settlements), settlements):
+        trips[row.confirmation_code].settled.append(row.undo)
     return trips
 
 

@@ -1,11 +1,13 @@
 """What a person settled by hand, because a provider would not undo it.
 
 Such an undo is never carried out, so what it would have released stays in the
-books. The audit excuses exactly that, up to the amount that the settlement names.
+books. The settlement says how much that was. The audit excuses as much and no more:
+money that is charged late is not settled.
 """
 
 from __future__ import annotations
 
+from travel.store.accounts import left_by
 from travel.store.database import Database, insert_new, settlements
 
 
@@ -28,6 +30,7 @@ def record(
             settlements,
             confirmation_code=confirmation_code,
             undo=undo,
+            amount_cents=left_by(connection, confirmation_code, undo),
             settled_by=settled_by,
             reason=reason,
             settled_at=settled_at,

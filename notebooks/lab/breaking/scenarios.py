@@ -1,22 +1,23 @@
 """What can go wrong with a trip, as scenarios that any design can be put through.
 
 A scenario is a trip, a script of faults and perhaps cancel requests at exact
-moments. ``run_scenarios`` books one trip for each, side by side, and says what
-the audit and the Event History found afterwards.
+moments. ``run_scenarios`` books one trip for each, on the simulator or on a server, and
+says what the audit and the Event History found afterwards.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from typing import Any
 
 from temporalio.client import WorkflowHandle
 
-from lab.running.system import System, Trip, start
-from lab.showing.history import History
+from lab.breaking.simulated import Bench
+from lab.running.system import CountedScript, System, Trip
+from lab.showing.history import RUNNING, History
 from travel.audit import Finding
 from travel.faults import Fault, ScriptedFault
 from travel.models import Passenger, TripRequest
@@ -210,26 +211,58 @@ def _undos_down() -> list[Scenario]:
 async def run_scenarios(
     design: Any, scenarios: Iterable[Scenario], *, system: System | None = None
 ) -> list[Verdict]:
-    """Put ``design`` through all scenarios, ``AT_ONCE`` at a time; verdicts in the order given.
+    """Put ``design`` through all scenarios; verdicts in the order given.
 
-    Without ``system`` it gets a fresh one, which is closed afterwards.
+    Each is simulated, in a world of its own. With a ``system`` they are booked on its
+    server instead, ``AT_ONCE`` at a time.
     """
-    own = system is None
-    running = system or await start(designs=[design])
+    if system is not None:
+        return await _run(system, design, list(scenarios))
+    return await asyncio.to_thread(simulate_scenarios, design, list(scenarios))
+
+
+def simulate_scenarios(design: Any, scenarios: Sequence[Scenario]) -> list[Verdict]:
+    """The same, here and now."""
+    bench = Bench(design)
     try:
-        return await _run(running, design, list(scenarios))
+        return [
+            simulate(bench, scenario, request_for(number, scenario.changes))
+            for number, scenario in enumerate(scenarios, 1)
+        ]
     finally:
-        if own:
-            await running.close()
+        bench.close()
+
+
+def simulate(bench: Bench, scenario: Scenario, request: TripRequest) -> Verdict:
+    """Simulate one trip in a scenario."""
+    for cancel in scenario.cancels:
+        bench.at(request, cancel.step, _ask(cancel.times), cancel.attempt)
+    booked = bench.book(request, CountedScript(_of(request, scenario)))
+    history = booked.history
+    status = booked.status if booked.status != RUNNING else "stuck"
+    if booked.problem:
+        raise booked.problem
+    reason = history.reason if status != "completed" else ""
+    return Verdict(scenario, request, status, reason, history, booked.findings)
+
+
+def _ask(times: int) -> Callable[[Any], None]:
+    def ask(handle: Any) -> None:
+        for _ in range(times):
+            handle.cancel()
+
+    return ask
+
+
+def _of(request: TripRequest, scenario: Scenario) -> list[ScriptedFault]:
+    """The faults of a scenario, of this trip alone."""
+    code = request.confirmation_code
+    return [replace(fault, confirmation_code=code) for fault in scenario.faults]
 
 
 async def _run(system: System, design: Any, scenarios: list[Scenario]) -> list[Verdict]:
     pairs = [(s, request_for(number, s.changes)) for number, s in enumerate(scenarios, 1)]
-    system.faults = [
-        replace(fault, confirmation_code=request.confirmation_code)
-        for scenario, request in pairs
-        for fault in scenario.faults
-    ]
+    system.faults = [fault for scenario, request in pairs for fault in _of(request, scenario)]
     slots = asyncio.Semaphore(AT_ONCE)
     trips = await asyncio.gather(*[_book(system, design, *pair, slots) for pair in pairs])
     await system.settled()

@@ -31,11 +31,11 @@ def register(exercises: dict[str, Exercise]) -> None:
             return
         exercises[name].cell = cell
         try:
-            defined = exercises[name].load(cell)
+            defined = exercises[name].defined(cell)
         except CellProblem as problem:
             print(problem)
         else:
-            shell.user_ns[defined.__name__] = defined
+            shell.user_ns.update({one.__name__: one for one in defined})
 
     def take_any(cell: str) -> None:
         try:

@@ -6,7 +6,16 @@ from dataclasses import replace
 from typing import Any
 
 from lab.breaking.scenarios import CancelAt, Scenario, fault_at
-from lab.checking.judging import Judge, booked, others_first, released
+from lab.checking.judging import (
+    EMAIL,
+    Judge,
+    answered_in_time,
+    booked,
+    emailed,
+    others_first,
+    released,
+    told_why,
+)
 from lab.checking.trials import Trial
 from travel.faults import Fault, ScriptedFault
 from travel.providers.payments import TEST_DECLINE
@@ -23,6 +32,7 @@ _REJECTIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "accept_payment": ("card declined", {"confirmation_code": TEST_DECLINE}),
 }
 NO_CAR = _REJECTIONS["book_car"][1]
+NO_ROOM = _REJECTIONS["book_hotel"][1]
 
 
 def happy(*judges: Judge) -> Trial:
@@ -37,20 +47,40 @@ def rejection(step: str, *judges: Judge) -> Trial:
     return Trial(Scenario(name, "rejection", changes), should, (released, *judges))
 
 
-def outage(step: str) -> Trial:
+def refused(step: str) -> Trial:
+    """The provider of ``step`` says no; nobody asks for an undo yet."""
+    trial = rejection(step)
+    return replace(trial, should="the trip fails, and the caller is told why", judges=(told_why,))
+
+
+def outage(step: str, *judges: Judge) -> Trial:
     """The provider of ``step`` is down and stays down."""
-    return _failing(f"{step}: provider down", fault_at(step, Fault.OUTAGE))
+    trial = _failing(f"{step}: provider down", fault_at(step, Fault.OUTAGE))
+    return replace(trial, judges=(*trial.judges, *judges))
 
 
 def lost_reply(step: str) -> Trial:
-    """``step`` is done, and every reply is lost."""
-    return _failing(f"{step}: replies lost", fault_at(step, Fault.LOST_ACKNOWLEDGEMENT))
+    """``step`` is done, and every reply is lost, or none ever comes."""
+    trial = _failing(f"{step}: replies lost", fault_at(step, Fault.LOST_ACKNOWLEDGEMENT))
+    silent = Scenario(f"{step}: no reply at all", "fault", faults=(fault_at(step, Fault.NO_REPLY),))
+    late = Scenario(
+        f"{step}: done too late",
+        "fault",
+        faults=(fault_at(step, Fault.LATE_COMMIT, 1), fault_at(step, Fault.OUTAGE)),
+    )
+    return replace(trial, variants=(silent, late))
 
 
 def blip(step: str, *judges: Judge) -> Trial:
     """One attempt of ``step`` fails."""
     scenario = Scenario(f"{step}: one blip", "blip", faults=(fault_at(step, Fault.BLIP, 1),))
     return Trial(scenario, STANDS, (*judges, booked))
+
+
+def slow_answer(step: str) -> Trial:
+    """The provider of ``step`` answers after two seconds, and does so each time."""
+    scenario = Scenario(f"{step}: an answer after two seconds", "slow")
+    return Trial(scenario, STANDS, (answered_in_time(step), booked), taking={step: 2.0})
 
 
 def first_reply_lost(step: str) -> Trial:
@@ -96,7 +126,17 @@ def cancel_during_email() -> Trial:
 def email_down() -> Trial:
     """The email company is down."""
     faults = (fault_at("send_confirmation_email", Fault.OUTAGE),)
-    return Trial(Scenario("email down", "email", faults=faults), STANDS, (booked,))
+    silent = Scenario("no reply to the email", "email", faults=(fault_at(EMAIL, Fault.NO_REPLY),))
+    return Trial(
+        Scenario("email down", "email", faults=faults),
+        STANDS,
+        (booked, emailed),
+        variants=(silent,),
+    )
+
+
+HOURS = 150
+"""Attempts: a provider that is down for hours, however long the pauses are."""
 
 
 def undo_down(undo: str, attempts: int = 5) -> Trial:
@@ -109,7 +149,7 @@ def undo_down(undo: str, attempts: int = 5) -> Trial:
 
 def undo_down_others_first(undo: str) -> Trial:
     """It is down for longer than one turn, and the other undos do not wait for it."""
-    trial = undo_down(undo, attempts=12)
+    trial = undo_down(undo, attempts=HOURS)
     should = "the others are released meanwhile, and in the end nothing is held"
     return replace(trial, should=should, judges=(*trial.judges, others_first(undo)))
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from lab.checking.elsewhere import depends_on_the_process
 from lab.checking.judging import unattempted
 from lab.checking.mistakes import MISTAKES
 from lab.checking.modules import PRELUDE, Answer, CellProblem, load_answer
+from lab.checking.real import FOR_REAL, book_for_real
 from lab.checking.report_card import Line, ReportCard
 from lab.checking.scripts import run_script
-from lab.checking.trials import Found, Trial, run_trials
+from lab.checking.trials import Found, Problem, Trial, run_trials
 
 UNATTEMPTED = "not attempted yet. Write your part, run the cell, then run the check again."
 LADDER = ("the idea", "where it stands", "the shape of the line")
@@ -56,6 +59,10 @@ class Exercise:
     def load(self, cell: str) -> Any:
         """What a cell of this exercise defines; ``CellProblem`` if it cannot be used."""
         raise CellProblem("This exercise needs no such cell.")
+
+    def defined(self, cell: str) -> list[Any]:
+        """All that such a cell makes known to the notebook."""
+        return [self.load(cell)]
 
     async def judge(self, answer: Any) -> ReportCard:
         """What the kinds of exercise do differently."""
@@ -104,26 +111,54 @@ class WorkflowExercise(Exercise):
 
     async def judge_cell(self, cell: str) -> ReportCard:
         """The report card of an answer's text."""
-        loaded = load_answer(self.name, cell, self.prelude)
-        try:
-            found = await self.try_out(loaded)
-        except RuntimeError as error:
-            cause = error.__cause__ or error
-            raise CellProblem(f"The Worker refuses it: {cause}") from None
-        if any(unattempted(one) for one in found):
+        loaded = self.read(cell)
+        found = await self.try_out(loaded)
+        if any(unattempted(one) for each in found for one in each):
             return ReportCard(self.title, note=UNATTEMPTED)
-        return ReportCard(self.title, [judged(one) for one in found])
+        lines = [*(await self.further_lines(loaded)), *(judged(each) for each in found)]
+        simulated = sum(len(each) for each in found)
+        if not any(line.problem for line in lines):
+            lines += await asyncio.to_thread(self._elsewhere, loaded)
+        if any(line.problem for line in lines):
+            return ReportCard(self.title, lines, simulated=simulated)
+        lines.append(Line(*FOR_REAL, await self.book_for_real(loaded)))
+        return ReportCard(self.title, lines, simulated=simulated, real=1)
 
-    async def try_out(self, loaded: Answer) -> list[Found]:
+    def _elsewhere(self, loaded: Answer) -> list[Line]:
+        """Only a problem is told: nothing is asked of most answers."""
+        scenarios = [trial.scenario for trial in self.trials if not trial.scenario.cancels]
+        if not depends_on_the_process(loaded.workflows_in_order, scenarios):
+            return []
+        problem = Problem("not deterministic", "another process, with another hash seed, goes another way")
+        return [Line("replayed in another process", "the same again", problem)]
+
+    def read(self, cell: str) -> Answer:
+        """The cell as a module."""
+        return load_answer(self.name, cell, self.prelude)
+
+    async def try_out(self, loaded: Answer) -> list[list[Found]]:
         """What is found after all trials."""
-        return await run_trials(loaded.design, self.trials)
+        return await run_trials(loaded.design, self.trials, workflows=loaded.workflows)
+
+    async def further_lines(self, loaded: Answer) -> list[Line]:
+        """What else is looked at."""
+        return []
+
+    async def book_for_real(self, loaded: Answer) -> Problem | None:
+        """The last word is the server's."""
+        return await book_for_real(loaded.workflows_in_order)
 
 
-def judged(found: Found) -> Line:
-    """The line of the report card for one trial."""
-    trial = found.trial
-    problem = next(filter(None, (judge(found) for judge in trial.judges)), None)
-    return Line(trial.name, trial.should, problem)
+def judged(found: Sequence[Found]) -> Line:
+    """The line of the report card for one trial and its variants."""
+    trial = found[0].trial
+    for one in found:
+        problem = next(filter(None, (judge(one) for judge in one.trial.judges)), None)
+        if problem is not None:
+            if one.trial.name != trial.name:
+                problem = Problem(problem.mistake, f"{one.trial.name}: {problem.found}")
+            return Line(trial.name, trial.should, problem)
+    return Line(trial.name, trial.should)
 
 
 @dataclass(eq=False)
@@ -140,7 +175,7 @@ class ScriptExercise(Exercise):
             found = await run_script(answer, self.trials)
         except NotImplementedError:
             return ReportCard(self.title, note=UNATTEMPTED)
-        return ReportCard(self.title, [judged(one) for one in found])
+        return ReportCard(self.title, [judged([one]) for one in found])
 
 
 @dataclass(eq=False)

@@ -1,16 +1,16 @@
 """Judges: is what was found what should hold? If not, which mistake looks like this?
 
-A judge gets what was found and returns the first problem, or None. It looks at the audit
-and at the Event History, never at the answer's text.
+A judge gets what was found and returns the first problem, or None. It looks at the audit,
+the Event History and the order of all calls, never at the answer's text.
 """
 
 from __future__ import annotations
 
-import builtins
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 
-from lab.checking.trials import Found, Problem
-from lab.showing.history import RUNNING, Step
+from lab.checking.trials import Call, Found, Problem
+from lab.showing.history import RUNNING, Step, in_words
 from travel.audit import Finding
 
 Judge = Callable[[Found], Problem | None]
@@ -21,13 +21,21 @@ THINGS = {
     "car days": ("book_car", "the car is"),
     "policies": ("insure_trip", "the policy is"),
 }
+STORE = "store_booking_request"
 PAYMENT = "accept_payment"
 EMAIL = "send_confirmation_email"
 
 
 def booked(found: Found) -> Problem | None:
-    """The trip stands, whole; nothing was undone."""
-    return _first(_sound(found), _not_booked(found), _undone(found), _unwhole(found))
+    """The trip stands, whole; nothing was undone, nothing was done twice."""
+    return _first(
+        _sound(found),
+        _not_booked(found),
+        _undone(found),
+        _unwhole(found),
+        _twice(found),
+        _under_way(found),
+    )
 
 
 def released(found: Found) -> Problem | None:
@@ -40,7 +48,17 @@ def released(found: Found) -> Problem | None:
         _believed_booked(found),
         _left(found),
         _masked(found),
+        _before_it_was_back(found),
+        _twice(found),
+        _under_way(found),
     )
+
+
+def told_why(found: Found) -> Problem | None:
+    """The trip failed, and the caller is told what failed; what is left is not asked."""
+    if found.failure_type in ("ExceptionGroup", "BaseExceptionGroup"):
+        return None  # a TaskGroup's, which holds the failure
+    return _first(_sound(found), _believed_booked(found), _masked(found))
 
 
 def nothing_left(found: Found) -> Problem | None:
@@ -48,12 +66,60 @@ def nothing_left(found: Found) -> Problem | None:
     return booked(found) if found.status == "completed" else released(found)
 
 
+def emailed(found: Found) -> Problem | None:
+    """The customer of a trip that stands got an email: after the payment, and waited for."""
+    calls = found.calls_of(EMAIL)
+    if not calls:
+        return Problem("email forgotten", "the trip stands, and nobody told the customer")
+    paid = [call.ended for call in found.calls_of(PAYMENT) if call.outcome == "completed"]
+    if not paid or paid[0] is None or calls[0].began < paid[0]:
+        return Problem("email too early", "the email went out before the payment was through")
+    return None
+
+
 def rejection_asked_once(found: Found) -> Problem | None:
     """Whoever said no was not asked again."""
-    for step in found.history.steps:
-        if step.failure == "Rejected" and step.attempts > 1:
+    rejected = [step for step in found.history.steps if step.failure == "Rejected"]
+    for step in rejected:
+        times = sum(each.attempts for each in found.steps(step.activity))
+        if times > 1:
             return Problem(
-                "rejection retried", f"{step.activity} was rejected and tried {step.attempts} times"
+                "rejection retried", f"{step.activity} was rejected and tried {times} times"
+            )
+    return None
+
+
+def within(minutes: float, mistake: str) -> Judge:
+    """The customer is told how it ended in that time."""
+
+    def judge(found: Found) -> Problem | None:
+        took = found.history.seconds
+        if found.status == "stuck" or took <= minutes * 60:
+            return None
+        return Problem(mistake, f"the customer was told after {in_words(took)}")
+
+    return judge
+
+
+def answered_in_time(step: str) -> Judge:
+    """A provider that takes its time is listened to."""
+
+    def judge(found: Found) -> Problem | None:
+        timed_out = [call for call in found.calls_of(step) if call.outcome == "timed out"]
+        if timed_out or any(each.attempts > 1 for each in found.steps(step)):
+            return Problem("too hasty", f"{step} needs two seconds, and was given up before")
+        return None
+
+    return judge
+
+
+def one_after_the_other(found: Found) -> Problem | None:
+    """Each undo was over before the next one began."""
+    undos = [call for call in found.calls if call.role == "undo"]
+    for earlier, later in pairwise(undos):
+        if earlier.ended is None or earlier.ended > later.began:
+            return Problem(
+                "not awaited", f"{later.activity} began before {earlier.activity} was done"
             )
     return None
 
@@ -85,18 +151,11 @@ def at_once(*activities: str) -> Judge:
     return judge
 
 
-def replays(found: Found) -> Problem | None:
-    """A replay of the Event History decides the same again."""
-    if found.replay:
-        return Problem("not deterministic", "a replay of the Event History decides otherwise")
-    return None
-
-
 def retried_blip(step: str) -> Judge:
     """The trip stands although one attempt of ``step`` failed."""
 
     def judge(found: Found) -> Problem | None:
-        if found.status != "completed" and not _bug(found):
+        if found.status == "failed":
             return Problem("blip not retried", f"one failed attempt of {step} ended the trip")
         return None
 
@@ -105,7 +164,8 @@ def retried_blip(step: str) -> Judge:
 
 def unattempted(found: Found) -> bool:
     """Whether the blank of the exercise is still blank."""
-    return found.failure_type == "NotImplementedError"
+    own = found.failure_type == "NotImplementedError"
+    return own or (found.task_failed and "NotImplementedError(" in found.failure.message)
 
 
 # --- what may be wrong ----------------------------------------------------------
@@ -115,27 +175,45 @@ def _first(*problems: Iterator[Problem]) -> Problem | None:
     return next((problem for group in problems for problem in group), None)
 
 
-def _bug(found: Found) -> bool:
-    error = getattr(builtins, found.failure_type or " ", None)
-    own = isinstance(error, type) and issubclass(error, Exception)
-    return own or found.failure_type == "RestrictedWorkflowAccessError"
-
-
 def _sound(found: Found) -> Iterator[Problem]:
-    if found.failure_type == "RestrictedWorkflowAccessError":
-        what = found.history.reason.split(" from inside")[0].replace(".__call__", "")
-        yield Problem("not deterministic", f"the sandbox stopped the Workflow: {what}")
-    elif _bug(found):
-        mistake, why = "bug", f"{found.failure_type}: {found.history.reason}"
-        if "'coroutine' object" in found.history.reason:
+    yield from _deterministic(found)
+    if found.endless:
+        yield Problem("never ended", "its code runs on and on, and lets nothing else happen")
+    elif found.task_failed:
+        mistake, why = "bug", f"{found.failure_type}: {found.failure.message}"
+        if "'coroutine' object" in found.failure.message:
             mistake, why = "not awaited", f"{why}; a call was never awaited"
         yield Problem(mistake, why)
     elif found.status == "stuck":
         waiting = [step for step in found.history.steps if step.outcome == RUNNING]
         names = ", ".join(sorted({step.activity for step in waiting})) or "nothing that we can see"
         yield Problem("never ended", f"the trip did not come to an end; it waits for {names}")
-    elif unstored := [f for f in found.findings if f.problem.endswith("without a stored request")]:
-        yield Problem("not stored", f"{unstored[0].problem}: nobody wrote the trip down")
+    yield from _stored_first(found)
+
+
+def _deterministic(found: Found) -> Iterator[Problem]:
+    if found.failure_type == "RestrictedWorkflowAccessError":
+        what = found.failure.message.split(" from inside")[0].replace(".__call__", "")
+        yield Problem("not deterministic", f"the sandbox stopped the Workflow: {what}")
+    elif found.chance:
+        yield Problem(
+            "not deterministic", f"it asked {found.chance}, which answers otherwise in a replay"
+        )
+    elif found.replay:
+        yield Problem("not deterministic", "a replay of the Event History decides otherwise")
+
+
+def _stored_first(found: Found) -> Iterator[Problem]:
+    """Before any provider is called, the request is written down."""
+    others = [call for call in found.calls if call.activity != STORE and call.role != "other"]
+    if not others:
+        return
+    stored = [call for call in found.calls_of(STORE) if call.outcome == "completed"]
+    first = others[0].activity
+    if not stored:
+        yield Problem("not stored", f"{first} was called, and nobody wrote the trip down")
+    elif stored[0].ended is not None and stored[0].ended > others[0].began:
+        yield Problem("not stored", f"{first} was called before the request was stored")
 
 
 def _not_booked(found: Found) -> Iterator[Problem]:
@@ -291,14 +369,62 @@ def _believed_booked(found: Found) -> Iterator[Problem]:
 
 
 def _masked(found: Found) -> Iterator[Problem]:
+    """The failure names the step that failed first, or one that failed beside it."""
     if found.blamed in found.undo_of.values():
         yield Problem("cause hidden", f"the caller is told that {found.blamed} failed")
         return
-    failed = found.history.failed_step
-    if failed is None or found.status != "failed" or found.history.cancel_requested:
+    failed = [call for call in found.calls if call.role == "step" and _has_failed(call)]
+    if not failed or found.status != "failed" or found.history.cancel_requested:
         return
-    if failed.message and failed.message not in found.history.reason:
-        yield Problem("cause hidden", f"the caller is told: {found.history.reason}")
+    first = min(failed, key=lambda call: call.ended or 0)
+    beside = {call.activity for call in failed if call.began <= (first.ended or 0)}
+    if not beside & set(found.chain):
+        yield Problem(
+            "cause hidden",
+            f"{first.activity} failed, and the caller is told: {found.history.reason}",
+        )
+
+
+def _has_failed(call: Call) -> bool:
+    return call.outcome in ("failed", "timed out")
+
+
+def _before_it_was_back(found: Found) -> Iterator[Problem]:
+    """A step is undone when it has come back, or the Workflow asked it to stop."""
+    for step, undo in found.undo_of.items():
+        for call in found.calls_of(step):
+            undone = [each for each in found.calls_of(undo) if each.began > call.began]
+            if undone and (call.ended is None or call.ended > undone[0].began):
+                yield Problem("siblings lost", f"{undo} began while {step} was still under way")
+
+
+def _twice(found: Found) -> Iterator[Problem]:
+    """What had succeeded was asked for again; keys make that harmless, not right."""
+    for name in dict.fromkeys(call.activity for call in found.calls):
+        calls = found.calls_of(name)
+        done = [call for call in calls if call.outcome == "completed"]
+        if done and len(calls) > 1 and any(_again(done[0], other) for other in calls):
+            mistake = "undone twice" if calls[0].role == "undo" else "done twice"
+            yield Problem(mistake, f"{name} had succeeded, and was called again")
+
+
+def _again(done: Call, other: Call) -> bool:
+    """Whether the other call was needless: after one that succeeded, or at the same time."""
+    return other is not done and (other.ended is None or other.ended > done.began)
+
+
+def _under_way(found: Found) -> Iterator[Problem]:
+    """Nothing is left to itself when the Workflow closes."""
+    for call in found.calls:
+        if call.outcome != RUNNING or found.status == "stuck":
+            continue
+        how = f"the Workflow closed before {call.activity} was done"
+        if call.role == "undo" and found.history.cancel_requested:
+            yield Problem("one shield", how)
+        elif call.role == "step" and found.status != "completed":
+            yield Problem("siblings lost", how)
+        else:
+            yield Problem("not awaited", f"{how}; nobody waited for it")
 
 
 def _completed_at(found: Found, undo: str) -> float | None:

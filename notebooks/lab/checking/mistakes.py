@@ -149,6 +149,36 @@ MISTAKES = {
         "Forgetting that the undo came first",
         "The undo may overtake its do. What can it leave behind, so that the late do is refused?",
     ),
+    "done twice": Mistake(
+        "Doing it twice",
+        "It had succeeded, and was asked for again. Which line does that, and what would it cost "
+        "with a provider that has no keys?",
+    ),
+    "email forgotten": Mistake(
+        "Telling nobody",
+        "The trip is booked and paid. How does the customer learn of it?",
+    ),
+    "email too early": Mistake(
+        "Telling too early",
+        "The email says that the trip is paid. When is that true?",
+    ),
+    "too slow": Mistake(
+        "Waiting too long",
+        "One attempt failed, and a customer waits. How long is the pause before the next one?",
+    ),
+    "too hasty": Mistake(
+        "Giving no time to answer",
+        "A provider may need two seconds. When do you stop listening?",
+    ),
+    "table changed": Mistake(
+        "Changing what was only shown",
+        "The table belongs to whoever asks. Which line changes it?",
+    ),
+    "under way": Mistake(
+        "Not seeing what is under way",
+        "A request that has left you and not arrived cannot be found by anybody. Who could know "
+        "of it, and how long must you reckon with it?",
+    ),
     "left": Mistake(
         "Something left behind",
         "Nobody runs this trip any more, and it did not complete. Who releases what it holds?",

@@ -21,13 +21,16 @@ class Line:
 class ReportCard:
     """What a check found; shown, never raised. ``note`` stands alone where nothing was tried.
 
-    ``only_problems`` leaves out the lines that hold, where there are many.
+    ``only_problems`` leaves out the lines that hold, where there are many. ``simulated`` and
+    ``real`` count the trips.
     """
 
     exercise: str
     lines: Sequence[Line] = ()
     note: str = ""
     only_problems: bool = False
+    simulated: int = 0
+    real: int = 0
 
     @property
     def passed(self) -> bool:
@@ -54,7 +57,13 @@ class ReportCard:
         for line in self.problems if self.only_problems else self.lines:
             text += _told(line, width)
         text.append(self.note or ("All of it holds." if self.passed else "Stuck? Ask for a hint."))
+        if self.simulated:
+            text.append(self._counted())
         return "\n".join(text)
+
+    def _counted(self) -> str:
+        trips = f"{self.simulated} schedule{'s' if self.simulated > 1 else ''} simulated"
+        return f"{trips}, and one trip booked for real." if self.real else f"{trips}."
 
 
 def _told(line: Line, width: int) -> list[str]:

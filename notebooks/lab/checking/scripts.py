@@ -16,9 +16,11 @@ from typing import Any
 from temporalio.api.failure.v1 import Failure
 
 from lab.breaking.scenarios import request_for
-from lab.checking.trials import Found, Trial
+from lab.checking.trials import Call, Found, Trial
 from lab.running.system import CountedScript
 from lab.showing.history import History, Step, role_of
+from lab.simulation import NeverYields
+from lab.simulation.guard import guarded
 from travel.activities import Activities
 from travel.audit import audit
 from travel.errors import TravelError, Unavailable
@@ -31,6 +33,17 @@ from travel.store.inventory import store_seed_data
 from travel.store.seed_data import load_seed_data
 
 Script = Callable[[Any, TripRequest], object]
+
+ENDLESS_SECONDS = 2.0
+"""Of processor time for one trip of a script."""
+
+
+TOO_MANY = 200
+"""Calls for one trip; after that the script goes round in circles."""
+
+
+class _TooMany(BaseException):
+    """No ``except Exception`` keeps the script going."""
 
 
 class Desk:
@@ -46,6 +59,8 @@ class Desk:
         activity = getattr(self._activities, name)
 
         def call(message: Any) -> Any:
+            if len(self.calls) >= TOO_MANY:
+                raise _TooMany
             moment = float(len(self.calls))
             step = Step(name, role_of(name), "failed", 1, moment, moment, moment + 0.5)
             try:
@@ -76,14 +91,17 @@ async def run_script(script: Script, trials: Sequence[Trial]) -> list[Found]:
 
 
 def _run_all(script: Script, trials: Sequence[Trial]) -> list[Found]:
+    """Stops at the first that never ends: each of the others would take seconds too."""
     with tempfile.TemporaryDirectory(prefix="travel-") as folder:
         database = open_database(sqlite_url(Path(folder, "travel.sqlite")))
         store_seed_data(database, load_seed_data())
         try:
-            found = [
-                _run(script, trial, request_for(place, trial.scenario.changes), database)
-                for place, trial in enumerate(trials, 1)
-            ]
+            found: list[Found] = []
+            for place, trial in enumerate(trials, 1):
+                request = request_for(place, trial.scenario.changes)
+                found.append(_run(script, trial, request, database))
+                if found[-1].endless:
+                    break
             return [_with_findings(one, database) for one in found]
         finally:
             database.close()
@@ -91,19 +109,37 @@ def _run_all(script: Script, trials: Sequence[Trial]) -> list[Found]:
 
 def _run(script: Script, trial: Trial, request: TripRequest, database: Database) -> Found:
     desk = Desk(database, trial)
-    status, reason, failure = "completed", "", Failure()
+    status, reason, failure, endless = "completed", "", Failure(), ""
     try:
-        script(desk, request)
+        guarded(lambda: script(desk, request), "Your function", limit=ENDLESS_SECONDS)
     except NotImplementedError:
         raise
+    except (NeverYields, _TooMany) as error:
+        status = "stuck"
+        endless = str(error) or f"it made more than {TOO_MANY} calls for one trip"
     except Exception as error:
         status, reason = "failed", str(error)
         failure = _failure(error, desk)
-    outcome: Any = "booked" if status == "completed" else "failed"
-    booking_requests.record_outcome(database, request, outcome)
+    if status != "stuck":
+        outcome: Any = "booked" if status == "completed" else "failed"
+        booking_requests.record_outcome(database, request, outcome)
     end = float(len(desk.calls))
     history = History(request.workflow_id, "script", status, reason, desk.calls, [], [], end)
-    return Found(trial, request, status, history, [], failure)
+    own = failure.application_failure_info.type if status == "failed" else ""
+    return Found(
+        trial,
+        request,
+        status,
+        history,
+        [],
+        failure,
+        calls=[
+            Call(step.activity, 2 * place, 2 * place + 1, step.outcome)
+            for place, step in enumerate(desk.calls)
+        ],
+        endless=endless,
+        task_failed=bool(own),
+    )
 
 
 def _failure(error: Exception, desk: Desk) -> Failure:
@@ -112,9 +148,16 @@ def _failure(error: Exception, desk: Desk) -> Failure:
     blamed = [name for name, raised in desk.errors.items() if raised is error]
     if blamed:
         failure.activity_failure_info.activity_type.name = blamed[-1]
+    elif error.__cause__ in desk.errors.values() or error.__context__ in desk.errors.values():
+        if error.__cause__ is not None:  # told on purpose, with what it came from
+            failure.cause.activity_failure_info.activity_type.name = _name_of(error, desk)
     elif not isinstance(error, TravelError):
         failure.application_failure_info.type = type(error).__name__
     return failure
+
+
+def _name_of(error: Exception, desk: Desk) -> str:
+    return next(name for name, raised in desk.errors.items() if raised is error.__cause__)
 
 
 def _with_findings(found: Found, database: Database) -> Found:

@@ -1,48 +1,45 @@
-"""Put a Workflow through trials, all at once, and collect what can be seen afterwards."""
+"""Put a Workflow through trials, on the simulator, and collect what can be seen afterwards.
+
+Each trip has a world and a clock of its own, so a patient answer costs nothing and one that
+never ends is known as such in a second or two.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import gc
-import itertools
-import time
+import logging
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from temporalio.api.failure.v1 import Failure
-from temporalio.api.history.v1 import HistoryEvent
-from temporalio.client import WorkflowHistory
-from temporalio.service import RPCError
-from temporalio.worker import Replayer
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from lab.breaking.scenarios import UNDO_OF, CancelAt, Scenario, request_for
-from lab.running.background import background
-from lab.running.system import EXERCISES, System, Trip, start
-from lab.showing.history import History, Step
+from lab.breaking.simulated import Bench, Simulated
+from lab.checking.tempo import SECONDS, Tempo
+from lab.checking.watch import Watch, watched
+from lab.running.system import CountedScript
+from lab.showing.history import RUNNING, History, Step, role_of
+from lab.simulation import NeverYields, NotDeterministic
+from lab.simulation.choices import Arrival, Cancel, Fault, Fixed
 from travel.audit import Finding
 from travel.models import TripRequest
 from travel.store.database import Database
-from travel.temporal.connection import connect, quiet_runtime
 
-PATIENCE_SECONDS = 10.0
-"""Real time without progress after which a trip counts as one that never ends, on an idle
-machine."""
+MAX_STEPS = 10_000
+"""Things that happen to one trip: enough for an email that is tried each minute for a day."""
 
-ATTEMPTS_THAT_COUNT = 20
-"""No provider is down for longer in a trial: more attempts are no progress."""
-
-LENIENCE = 15
-"""On a busy one: so many times as long as the quickest of the trips took."""
-
-LONGEST_PATIENCE_SECONDS = 60.0
-"""After that even one that goes on and on, but gets nowhere."""
+FEWER_STEPS = 1_500
+"""For the rest, once a trip did not come to its end."""
 
 SLOWNESS_SECONDS = 0.8
-
-_numbers = itertools.count(1)
+SANDBOXED = 3
+"""Trials that run in the sandbox, which takes three times as long; it sees what they do."""
 
 
 @dataclass(frozen=True)
@@ -55,13 +52,13 @@ class Problem:
 
 @dataclass(frozen=True)
 class Trial:
-    """A scenario, and what should hold after it.
+    """A scenario, and what should hold after it; ``variants`` are more of its kind.
 
     ``judges`` look at what was found, one after the other; the first to object decides.
     The first attempt of each Activity in ``slow`` takes a while before it is carried out.
     That of each in ``silent`` is not answered before all is over.
-    ``cancel_in_pause`` sends a cancel request while the Workflow sleeps (on the real clock).
-    ``replayed`` asks for a replay of the Event History afterwards.
+    ``cancel_in_pause`` sends a cancel request while the Workflow does nothing but sleep.
+    ``taking`` are seconds that every attempt of an Activity takes.
     """
 
     scenario: Scenario
@@ -70,7 +67,8 @@ class Trial:
     slow: tuple[str, ...] = ()
     silent: tuple[str, ...] = ()
     cancel_in_pause: bool = False
-    replayed: bool = False
+    variants: tuple[Scenario, ...] = ()
+    taking: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -79,11 +77,32 @@ class Trial:
 
 
 @dataclass(frozen=True)
+class Call:
+    """One scheduled Activity in the order of all that happened: ``began``, ``ended`` count events.
+
+    ``ended`` is None for one that was under way when the Workflow closed; ``outcome`` then
+    says ``"running"``. One that the Workflow asked to cancel ended with that.
+    """
+
+    activity: str
+    began: int
+    ended: int | None = None
+    outcome: str = RUNNING
+
+    @property
+    def role(self) -> str:
+        """See ``role_of``."""
+        return role_of(self.activity)
+
+
+@dataclass(frozen=True)
 class Found:
     """What the audit and the Event History say after a trial.
 
-    ``failure`` is the Workflow's own failure; ``never_awaited`` the coroutines that
-    Python saw dropped; ``replay`` what a replay of the Event History complained about.
+    ``failure`` is the Workflow's own failure, or that of its last Workflow Task if it cannot
+    go on; ``never_awaited`` the coroutines that Python saw dropped; ``chance`` what it asked
+    of chance or the clock; ``replay`` what a replay complained about; ``endless`` what the
+    watchdog said.
     """
 
     trial: Trial
@@ -92,9 +111,14 @@ class Found:
     history: History
     findings: list[Finding]
     failure: Failure
+    calls: list[Call] = field(default_factory=list)
     never_awaited: list[str] = field(default_factory=list)
     replay: str = ""
-    recorded: WorkflowHistory | None = None
+    endless: str = ""
+    chance: str = ""
+    task_failed: bool = False
+    minutes: float = 0.0
+    simulated: Simulated | None = field(default=None, repr=False)
     undo_of: Mapping[str, str] = field(default_factory=lambda: UNDO_OF)
 
     def steps(self, activity: str) -> list[Step]:
@@ -105,6 +129,10 @@ class Found:
         """The last time it did."""
         return next(reversed(self.steps(activity)), None)
 
+    def calls_of(self, activity: str) -> list[Call]:
+        """The same, by the order of events."""
+        return [call for call in self.calls if call.activity == activity]
+
     @property
     def failure_type(self) -> str:
         """The Python type of the error that ended the Workflow, if an error of its own did."""
@@ -113,173 +141,228 @@ class Found:
     @property
     def blamed(self) -> str:
         """The Activity whose error ended the Workflow, if one did."""
-        return self.failure.activity_failure_info.activity_type.name
+        return self.chain[0] if self.chain else ""
+
+    @cached_property
+    def chain(self) -> list[str]:
+        """The Activities that the failure names, from the outside in."""
+        names, failure = [], self.failure
+        while True:
+            if failure.HasField("activity_failure_info"):
+                names.append(failure.activity_failure_info.activity_type.name)
+            if not failure.HasField("cause"):
+                return names
+            failure = failure.cause
+
+
+@dataclass(frozen=True)
+class Run:
+    """How trials are run: the design first, then what it starts."""
+
+    workflows: tuple[Any, ...]
+    further_activities: Callable[[Database], Sequence[Any]] | None = None
+    further_findings: Callable[[Database], list[Finding]] = lambda database: []
+    undo_of: Mapping[str, str] = field(default_factory=lambda: UNDO_OF)
+    tempo: Tempo = field(default_factory=Tempo)
+
+    @property
+    def module(self) -> str:
+        """Where the design is written."""
+        return str(self.workflows[0].__module__)
+
+    def bench(self, sandboxed: bool = False) -> Bench:
+        """Where it is run."""
+        return Bench(
+            *self.workflows,
+            further_activities=self.further_activities,
+            further_findings=self.further_findings,
+            interceptors=[self.tempo],
+            runner=SandboxedWorkflowRunner() if sandboxed else None,
+        )
 
 
 async def run_trials(
     design: Any,
     trials: Sequence[Trial],
     *,
-    further_activities: Any = None,
+    workflows: Sequence[Any] = (),
+    further_activities: Callable[[Database], Sequence[Any]] | None = None,
     further_findings: Callable[[Database], list[Finding]] = lambda database: [],
     undo_of: Mapping[str, str] = UNDO_OF,
-) -> list[Found]:
-    """Book one trip for each trial, all at once; what was found, in the order of the trials."""
-    number = next(_numbers)
-    with _dropped_coroutines(design.__module__) as dropped:
-        system = await start(
-            workflows=[design],
-            namespace=EXERCISES,
-            queue=f"exercise-{number}",
-            further_activities=further_activities,
-            workflow_failure_exception_types=[Exception],
-        )
+) -> list[list[Found]]:
+    """Simulate the trip of each trial and of its variants; what was found, trial by trial."""
+    others = tuple(each for each in workflows if each is not design)
+    run = Run((design, *others), further_activities, further_findings, undo_of)
+    return await asyncio.to_thread(simulate_trials, run, trials)
+
+
+def simulate_trials(run: Run, trials: Sequence[Trial]) -> list[list[Found]]:
+    """The same, here and now; the first ones in the sandbox."""
+    # What goes wrong on purpose, and the sandbox's own complaints, belong on the report card.
+    logging.getLogger("temporalio").setLevel(logging.CRITICAL)
+    with _dropped_coroutines(run.module) as dropped:
+        plain, sandboxed = run.bench(), run.bench(sandboxed=True)
         try:
-            found = await _run(system, design, trials, number)
-            findings = [*system.audit().findings, *further_findings(system.database)]
-            return [
-                replace(await _read(trip, trial, findings, design, dropped), undo_of=undo_of)
-                for trial, trip in found
-            ]
+            found = _simulate_all(run, trials, plain, sandboxed)
         finally:
-            await system.close()
+            plain.close()
+            sandboxed.close()
+    return [[replace(one, never_awaited=dropped) for one in each] for each in found]
 
 
-async def _run(
-    system: System, design: Any, trials: Sequence[Trial], number: int
-) -> list[tuple[Trial, Trip]]:
-    pairs = [(trial, _request(trial, place, number)) for place, trial in enumerate(trials, 1)]
-    system.faults = [
-        replace(fault, confirmation_code=request.confirmation_code)
-        for trial, request in pairs
-        for fault in trial.scenario.faults
-    ]
-    over = asyncio.Event()
-    for trial, request in pairs:
-        _prepare(system, trial, request, over)
-    trips = await asyncio.gather(*[_begin(system, design, *pair) for pair in pairs])
-    await _until_over(trips)
-    background().loop.call_soon_threadsafe(over.set)
-    if any(trial.slow or trial.silent for trial, _ in pairs):
-        await asyncio.sleep(SLOWNESS_SECONDS + 0.2)  # what was under way may still commit
-    await system.settled()
-    return [(trial, trip) for (trial, _), trip in zip(pairs, trips, strict=True)]
+def first_to_object(run: Run, trials: Sequence[Trial]) -> str:
+    """The name of the first trial in which a judge objects, or nothing."""
+    with _dropped_coroutines(run.module):
+        bench = run.bench()
+        try:
+            for place, trial in enumerate(trials, 1):
+                found = _simulate(run, bench, trial, place, FEWER_STEPS, closely=False)
+                if any(judge(found) for judge in trial.judges):
+                    return trial.name
+        finally:
+            bench.close()
+    return ""
 
 
-def _request(trial: Trial, place: int, number: int) -> TripRequest:
+def _simulate_all(
+    run: Run, trials: Sequence[Trial], plain: Bench, sandboxed: Bench
+) -> list[list[Found]]:
+    found: list[list[Found]] = []
+    steps = MAX_STEPS
+    for place, trial in enumerate(trials, 1):
+        scenarios = (trial.scenario, *trial.variants)
+        each: list[Found] = []
+        for number, scenario in enumerate(scenarios):
+            bench = sandboxed if place <= SANDBOXED and not number else plain
+            tried = replace(trial, scenario=scenario, variants=())
+            each.append(_simulate(run, bench, tried, place, steps))
+            if bench is sandboxed and not each[-1].endless:
+                each.append(_simulate(run, plain, tried, place, steps))
+            if each[-1].status == "stuck":
+                steps = FEWER_STEPS
+            if each[-1].endless:  # it would take seconds each time
+                return [*found, each]
+        found.append(each)
+    return found
+
+
+def _simulate(
+    run: Run, bench: Bench, trial: Trial, place: int, steps: int, closely: bool = True
+) -> Found:
+    """``closely`` also replays it, and sees whether it asks chance or the clock."""
     request = request_for(place, trial.scenario.changes)
-    return replace(request, confirmation_code=f"{request.confirmation_code}-{number}")
+    _prepare(bench, trial, request)
+    run.tempo.seconds = {**SECONDS, **trial.taking}
+    code = request.confirmation_code
+    faults = [replace(fault, confirmation_code=code) for fault in trial.scenario.faults]
+    choices = _Choices(bench, trial)
+    with watched(run.module if closely else "") as watch:
+        simulated = bench.book(
+            request, CountedScript(faults), choices, max_steps=steps, verify=closely
+        )
+    return _read(run, trial, simulated, watch)
 
 
-def _prepare(system: System, trial: Trial, request: TripRequest, over: asyncio.Event) -> None:
+def _prepare(bench: Bench, trial: Trial, request: TripRequest) -> None:
     for cancel in trial.scenario.cancels:
-        system.at(request, cancel.step, _send(cancel), cancel.attempt)
+        bench.at(request, cancel.step, _send(cancel), cancel.attempt)
     for step in trial.slow:
-        system.at(request, step, lambda handle: asyncio.sleep(SLOWNESS_SECONDS))
-    for step in trial.silent:
-        system.at(request, step, lambda handle: over.wait())
+        bench.at(request, step, lambda handle: asyncio.sleep(SLOWNESS_SECONDS))
 
 
-def _send(cancel: CancelAt) -> Callable[[Any], Any]:
-    async def send(handle: Any) -> None:
+def _send(cancel: CancelAt) -> Callable[[Any], None]:
+    def send(handle: Any) -> None:
         for _ in range(cancel.times):
-            await handle.cancel()
+            handle.cancel()
 
     return send
 
 
-async def _begin(system: System, design: Any, trial: Trial, request: TripRequest) -> Trip:
-    if not trial.cancel_in_pause:
-        return await system.begin(request, design)
-    trip = await (await _with_real_clock(system)).begin(request, design)
-    _canceling[trip] = asyncio.create_task(_cancel_in_pause(trip))
-    return trip
+class _Choices(Fixed):
+    """Silence, and a cancel request in a pause."""
+
+    def __init__(self, bench: Bench, trial: Trial) -> None:
+        super().__init__([Fault(step, "very late") for step in trial.silent])
+        self._bench = bench
+        self._cancel = trial.cancel_in_pause
+
+    def arrivals(self, moment: int) -> Sequence[Arrival]:
+        if not self._cancel or not self._bench.pausing:
+            return ()
+        self._cancel = False
+        return (Cancel(moment),)
 
 
-async def _until_over(trips: Sequence[Trip]) -> None:
-    """Wait for the trips to end; what still runs long after the last that did is stuck."""
-    began = last_end = time.monotonic()
-    ends = {asyncio.create_task(trip.end(10 * LONGEST_PATIENCE_SECONDS)): trip for trip in trips}
-    running, patience = set(ends), 2 * PATIENCE_SECONDS
-    while running:
-        before = await _progress([ends[task] for task in running])
-        done, running = await asyncio.wait(
-            running, timeout=patience, return_when=asyncio.FIRST_COMPLETED
-        )
-        if done:
-            last_end = time.monotonic()
-            if len(running) == len(ends) - len(done):
-                patience = max(PATIENCE_SECONDS, LENIENCE * (last_end - began))
-                patience = min(patience, LONGEST_PATIENCE_SECONDS)
-            continue
-        too_long = time.monotonic() > last_end + LONGEST_PATIENCE_SECONDS
-        if too_long or await _progress([ends[task] for task in running]) == before:
-            break
-    others = {_canceling.pop(trip) for trip in trips if trip in _canceling}
-    for task in ends.keys() | others:
-        task.cancel()
-    await asyncio.gather(*ends, *others, return_exceptions=True)
-
-
-async def _progress(trips: Sequence[Trip]) -> int:
-    """Grows as long as the trips get anywhere: events, and attempts at what may still succeed."""
-    about = await asyncio.gather(*[background().run(trip.handle.describe()) for trip in trips])
-    pending = [other for each in about for other in each.raw_description.pending_activities]
-    attempts = [min(activity.attempt, ATTEMPTS_THAT_COUNT) for activity in pending]
-    return sum(description.history_length for description in about) + sum(attempts)
-
-
-_canceling: dict[Trip, asyncio.Task[None]] = {}
-
-
-async def _with_real_clock(system: System) -> System:
-    client = await background().run(connect(system.server.address, namespace=EXERCISES))
-    return replace(system, client=client)
-
-
-async def _cancel_in_pause(trip: Trip) -> None:
-    while not any(event.type == "TimerStarted" for event in (await trip.history()).events):
-        await asyncio.sleep(0.05)
-    await trip.cancel()
-
-
-async def _read(
-    trip: Trip, trial: Trial, findings: list[Finding], design: Any, dropped: list[str]
-) -> Found:
-    history = await trip.history()
-    raw = await background().run(trip.handle.fetch_history())
-    status = history.status
-    if trip.result is None:
-        with suppress(RPCError):  # it may have ended since
-            await trip.terminate("it did not end")
-        status = "stuck"
-    code = trip.request.confirmation_code
+def _read(run: Run, trial: Trial, simulated: Simulated, watch: Watch) -> Found:
+    last = simulated.handle.last
+    problem = simulated.problem
+    if problem is not None and not isinstance(problem, (NeverYields, NotDeterministic)):
+        raise problem
+    stuck = simulated.status == RUNNING
+    failure = last.failure or Failure()
+    task_failure = last.task_failure if stuck else None
     return Found(
         trial=trial,
-        request=trip.request,
-        status=status,
-        history=history,
-        findings=[finding for finding in findings if finding.confirmation_code == code],
-        failure=_failure(raw.events[-1]),
-        never_awaited=dropped,
-        replay=await replay(raw, design) if trial.replayed else "",
-        recorded=raw,
+        request=simulated.request,
+        status="stuck" if stuck else simulated.status,
+        history=simulated.history,
+        findings=simulated.findings,
+        failure=task_failure if task_failure is not None else failure,
+        calls=list(_calls(simulated)),
+        replay=_complaint(problem) or _mismatch(task_failure),
+        endless=str(problem) if isinstance(problem, NeverYields) else "",
+        chance=watch.seen,
+        task_failed=task_failure is not None,
+        minutes=simulated.simulation.now / 60e9,
+        simulated=simulated,
+        undo_of=run.undo_of,
     )
 
 
-def _failure(last: HistoryEvent) -> Failure:
-    return last.workflow_execution_failed_event_attributes.failure
+def _complaint(problem: Exception | None) -> str:
+    """What a replay complains about; not about the order in which siblings are told to stop.
+
+    A ``TaskGroup`` keeps them in a set, and so does it with every Workflow that uses one.
+    """
+    if not isinstance(problem, NotDeterministic):
+        return ""
+    stops = [what.startswith("request_cancel_activity") for what in (problem.first, problem.again)]
+    return "" if all(stops) else str(problem)
 
 
-async def replay(history: WorkflowHistory, design: Any) -> str:
-    """What a replay of ``history`` by ``design`` complains about, if anything."""
-    return await background().run(_replay(history, design))
+def _mismatch(failure: Failure | None) -> str:
+    text = failure.message if failure is not None else ""
+    return text if "ondeterminism" in text else ""
 
 
-async def _replay(history: WorkflowHistory, design: Any) -> str:
-    replayer = Replayer(workflows=[design], runtime=quiet_runtime())
-    result = await replayer.replay_workflow(history, raise_on_replay_failure=False)
-    return str(result.replay_failure or "")
+_ENDS = {
+    "activity_task_completed": "completed",
+    "activity_task_failed": "failed",
+    "activity_task_timed_out": "timed out",
+    "activity_task_canceled": "canceled",
+    "activity_task_cancel_requested": "canceled",
+}
+
+
+def _calls(simulated: Simulated) -> Iterator[Call]:
+    """The Activities of all Workflows, in the order in which they were scheduled."""
+    events = [
+        (now, place, number, name, attributes, run.run_id)
+        for place, run in enumerate(
+            run for runs in simulated.simulation.runs.values() for run in runs
+        )
+        for number, (name, now, attributes, _metadata) in enumerate(run.events.records, 1)
+    ]
+    events.sort(key=lambda event: event[:3])
+    calls: dict[tuple[str, int], Call] = {}
+    for order, (_now, _place, number, name, attributes, run_id) in enumerate(events):
+        if name == "activity_task_scheduled":
+            calls[run_id, number] = Call(attributes["activity_type"]["name"], order)
+        elif name in _ENDS:
+            key = (run_id, attributes["scheduled_event_id"])
+            if calls[key].ended is None:
+                calls[key] = replace(calls[key], ended=order, outcome=_ENDS[name])
+    yield from sorted(calls.values(), key=lambda call: call.began)
 
 
 @contextmanager

@@ -16,10 +16,12 @@ from lab.exercises.ex05_retry import never_stuck, patience
 from lab.exercises.ex06_what_not_to_compensate import survive_a_cancel, the_pivot
 from lab.exercises.ex07_lost_acknowledgement import ask_twice, register_first
 from lab.exercises.ex08_kill_the_worker import car_first
+from lab.exercises.ex08_outside_hotels import without_a_key
 from lab.exercises.ex09_book_in_parallel import side_by_side
 from lab.exercises.ex10_beyond_one_machine import who_is_abandoned
 from lab.exercises.ex11_capstone import defend_it, insurance_desk, insured_trip
 from lab.exercises.ex13_what_a_saga_cannot_promise import which_tool
+from lab.exercises.ex16_your_own_saga import shop_audit, shop_desk, shop_saga
 
 ALL: dict[str, Exercise] = {
     exercise.name: exercise
@@ -34,6 +36,7 @@ ALL: dict[str, Exercise] = {
         survive_a_cancel,
         register_first,
         ask_twice,
+        without_a_key,
         car_first,
         side_by_side,
         which_tool,
@@ -41,6 +44,9 @@ ALL: dict[str, Exercise] = {
         insurance_desk,
         insured_trip,
         defend_it,
+        shop_desk,
+        shop_saga,
+        shop_audit,
     )
 }
 

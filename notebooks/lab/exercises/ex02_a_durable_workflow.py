@@ -1,9 +1,9 @@
 """Notebook 02: the first Workflow of one's own."""
 
 from lab.breaking.scenarios import Scenario
-from lab.checking.common import BOOKED, blip, rejection
+from lab.checking.common import BOOKED, blip, happy, refused
 from lab.checking.exercise import WorkflowExercise
-from lab.checking.judging import booked, replays, retried_blip
+from lab.checking.judging import booked, retried_blip
 from lab.checking.trials import Trial
 from travel.models import Passenger
 
@@ -48,16 +48,14 @@ my_first_trip = WorkflowExercise(
     title="My first trip",
     skeleton=SKELETON,
     trials=(
-        Trial(
-            Scenario("every provider says yes", "happy"), BOOKED, (booked, replays), replayed=True
-        ),
+        happy(),
         Trial(
             Scenario("two travellers, one in business", "happy", {"passengers": _FAMILY}),
             BOOKED,
             (booked,),
         ),
         blip("book_hotel", retried_blip("book_hotel")),
-        rejection("book_flight"),
+        refused("book_flight"),
     ),
     hints=(
         "Five calls, one after the other. Each booking returns its price. What a call may cost in "

@@ -2,6 +2,7 @@
 
 from lab.checking.common import happy, outage, rejection
 from lab.checking.exercise import WorkflowExercise
+from lab.checking.judging import one_after_the_other
 from lab.checking.trials import Found, Problem
 
 ORDER = ("book_hotel", "book_car", "book_flight", "accept_payment")
@@ -66,11 +67,11 @@ undo_in_reverse = WorkflowExercise(
     skeleton=SKELETON,
     trials=(
         happy(hotel_first),
-        rejection("book_flight"),
-        rejection("book_hotel"),
-        rejection("book_car"),
-        rejection("accept_payment"),
-        outage("book_car"),
+        rejection("book_flight", one_after_the_other),
+        rejection("book_hotel", one_after_the_other),
+        rejection("book_car", one_after_the_other),
+        rejection("accept_payment", one_after_the_other),
+        outage("book_car", one_after_the_other),
     ),
     hints=(
         "When the error arrives, your code must know which steps have succeeded, and in which "

@@ -43,8 +43,8 @@ async def judge(prediction: Any) -> list[Line]:
         raise NotImplementedError
     found = await run_trials(HotelFirst, list(FAILURES.values()))
     return [
-        _line(name, said[name], one.history.compensations)
-        for name, one in zip(FAILURES, found, strict=True)
+        _line(name, said[name], each[0].history.compensations)
+        for name, each in zip(FAILURES, found, strict=True)
     ]
 
 

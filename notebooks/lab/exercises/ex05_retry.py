@@ -1,16 +1,21 @@
 """Notebook 05: timeouts and retry policies."""
 
+from dataclasses import replace
+
 from lab.checking.common import (
+    HOURS,
     blip,
     happy,
     no_reply,
     outage,
     rejection,
+    slow_answer,
     undo_down,
     undo_down_others_first,
 )
 from lab.checking.exercise import WorkflowExercise
-from lab.checking.judging import rejection_asked_once, retried_blip
+from lab.checking.judging import rejection_asked_once, retried_blip, within
+from lab.checking.trials import Trial
 
 TRIP = """
 
@@ -68,17 +73,25 @@ async def undo(activity, trip):
     + TRIP
 )
 
+
+def answered_soon(trial: Trial) -> Trial:
+    """A customer waits, so silence is not waited for long."""
+    return replace(trial, judges=(within(10, "never ended"), *trial.judges))
+
+
 patience = WorkflowExercise(
     name="patience",
     title="Patience",
     skeleton=SKELETON,
     trials=(
         happy(),
-        blip("book_hotel", retried_blip("book_hotel")),
+        blip("book_hotel", retried_blip("book_hotel"), within(10, "too slow")),
         rejection("book_car", rejection_asked_once),
         outage("book_car"),
-        no_reply("book_hotel"),
-        undo_down("cancel_hotel"),
+        slow_answer("book_hotel"),
+        answered_soon(no_reply("book_hotel")),
+        undo_down("cancel_hotel", HOURS),
+        undo_down("cancel_flight", HOURS),
     ),
     hints=(
         "A customer waits for a step; nobody waits for an undo. Which of the two may give up?",
@@ -91,8 +104,10 @@ patience = WorkflowExercise(
         "rejection retried": 'non_retryable_error_types=["..."]  names the class of the error',
         "blip not retried": "maximum_attempts=...  for a step: more than one",
         "gave up": "an undo without maximum_attempts tries until it succeeds",
-        "never ended": "an attempt needs start_to_close_timeout of a few seconds (a hotel that "
-        "does not answer is waited for in real time), and a step needs maximum_attempts",
+        "too hasty": "start_to_close_timeout=...  of more than two seconds",
+        "too slow": "initial_interval is a second if you say nothing",
+        "never ended": "an attempt needs start_to_close_timeout of a few seconds, for a hotel "
+        "that never answers, and a step needs maximum_attempts",
     },
     solution_code=SOLUTION,
     why="Each attempt of a step is short and there are few of them, because a customer waits; a "

@@ -10,7 +10,7 @@ from lab.checking.common import (
     rejection,
 )
 from lab.checking.exercise import WorkflowExercise
-from lab.checking.judging import released
+from lab.checking.judging import emailed, released
 from lab.checking.trials import Trial
 from travel.faults import Fault
 
@@ -113,7 +113,7 @@ the_pivot = WorkflowExercise(
     name="the_pivot",
     title="The pivot",
     skeleton=PIVOT_SKELETON,
-    trials=(happy(), email_down(), rejection("accept_payment"), outage("book_car")),
+    trials=(happy(emailed), email_down(), rejection("accept_payment"), outage("book_car")),
     hints=(
         "After the payment the trip stands. What may a failing email change?",
         "Compare EmailInTheSaga with what follows it in this notebook: where does the try block "
@@ -137,6 +137,7 @@ survive_a_cancel = WorkflowExercise(
         Trial(_THINKING, CANCELED, (released,), cancel_in_pause=True),
         Trial(_AGAIN, CANCELED, (released,), cancel_in_pause=True),
         cancel_during_undo("cancel_hotel"),
+        cancel_during_undo("cancel_flight"),
         cancel_during_undo("cancel_hotel", times=3),
     ),
     hints=(

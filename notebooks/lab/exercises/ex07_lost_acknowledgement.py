@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 from lab.checking.common import (
@@ -14,6 +16,8 @@ from lab.checking.common import (
 from lab.checking.exercise import ValueExercise, WorkflowExercise
 from lab.checking.report_card import Line
 from lab.checking.trials import Problem
+from lab.simulation import NeverYields
+from lab.simulation.guard import guarded
 
 HEAD = """
 @workflow.defn
@@ -68,6 +72,7 @@ register_first = WorkflowExercise(
         happy(),
         rejection("book_car"),
         outage("book_hotel"),
+        lost_reply("book_flight"),
         lost_reply("book_hotel"),
         lost_reply("book_car"),
         lost_reply("accept_payment"),
@@ -107,40 +112,75 @@ def cancel(calls, key, action):
 '''
 
 
-class _World:
-    """A provider's rooms, of which one is held or not."""
+ROOM = "room"
+_TRIP = "TRIP-1/book_hotel"
 
-    def __init__(self, book: Any, cancel: Any) -> None:
-        self._book, self._cancel = book, cancel
+
+class _World:
+    """A provider's rooms, of which one is held or not; ``answer`` is what it says to a booking."""
+
+    def __init__(self, book: Any, cancel: Any, answer: Any = ROOM) -> None:
+        self._book, self._cancel, self._answer = book, cancel, answer
         self.calls: dict[str, Any] = {}
         self.booked = self.canceled = 0
         self.answers: list[Any] = []
+        self.broken = False
 
-    def book(self, key: str = "TRIP-1/book_hotel") -> None:
-        def action() -> str:
+    def book(self, key: str = _TRIP) -> None:
+        def action() -> Any:
+            if self.broken:
+                raise ConnectionError("The hotel's computer is down.")
             self.booked += 1
-            return f"room {self.booked}"
+            return f"room {self.booked}" if self._answer == ROOM else self._answer
 
         self.answers.append(self._book(self.calls, key, action))
 
-    def cancel(self, key: str = "TRIP-1/book_hotel") -> None:
+    def cancel(self, key: str = _TRIP) -> None:
         def action() -> None:
             self.canceled += 1
 
         self._cancel(self.calls, key, action)
 
+    def fails(self, call: Any) -> bool:
+        """Whether the call tells of the failure while the hotel's computer is down."""
+        self.broken = True
+        try:
+            call()
+        except ConnectionError:
+            return True
+        finally:
+            self.broken = False
+        return False
+
 
 async def judge_provider(answer: Any) -> list[Line]:
     """Play the sequences in which calls arrive."""
+    if not (isinstance(answer, Sequence) and len(answer) == 2 and all(map(callable, answer))):
+        should = "two functions: check((book, cancel))"
+        return [Line("your answer", should, Problem("bug", f"{answer!r:.60}"))]
     book, cancel = answer
-    return [_played(book, cancel, *sequence) for sequence in SEQUENCES]
+    return await asyncio.to_thread(_play_all, book, cancel)
+
+
+def _play_all(book: Any, cancel: Any) -> list[Line]:
+    """Stops at the first that never ends."""
+    lines: list[Line] = []
+    for tried, should, play in SEQUENCES:
+        lines.append(_played(book, cancel, tried, should, play))
+        problem = lines[-1].problem
+        if problem is not None and problem.mistake == "never ended":
+            break
+    return lines
 
 
 def _played(book: Any, cancel: Any, tried: str, should: str, play: Any) -> Line:
     try:
-        return Line(tried, should, play(_World(book, cancel)))
+        problem = guarded(lambda: play(_World(book, cancel)), "Your function", limit=2.0)
+        return Line(tried, should, problem)
     except NotImplementedError:
         raise
+    except NeverYields as endless:
+        return Line(tried, should, Problem("never ended", str(endless)))
     except Exception as error:
         return Line(tried, should, Problem("bug", f"{type(error).__name__}: {error}"))
 
@@ -152,19 +192,60 @@ def _once(world: _World) -> Problem | None:
 
 
 def _twice(world: _World) -> Problem | None:
-    world.book()
-    world.book()
+    for _ in range(3):
+        world.book()
     if world.booked != 1:
         return Problem("not idempotent", f"{world.booked} rooms were booked")
-    if world.answers != ["room 1", "room 1"]:
+    if world.answers != ["room 1"] * 3:
         return Problem("not idempotent", f"the second answer was {world.answers[1]!r}")
+    return None
+
+
+def _whatever_it_answers(world: _World) -> Problem | None:
+    """An empty answer is an answer."""
+    for answer in (None, "", 0, [], False, "room"):
+        one = _World(world._book, world._cancel, answer if answer != ROOM else ROOM)
+        one.book()
+        one.book()
+        if one.booked != 1:
+            return Problem("not idempotent", f"{one.booked} rooms were booked, answer {answer!r}")
+        if one.answers[0] != one.answers[1]:
+            return Problem("not idempotent", f"the second answer was {one.answers[1]!r}")
+        one.cancel()
+        if one.canceled != 1:
+            return Problem("undo forgotten", f"the room is still held; its answer was {answer!r}")
     return None
 
 
 def _two_trips(world: _World) -> Problem | None:
     world.book("TRIP-1/book_hotel")
     world.book("TRIP-2/book_hotel")
-    return None if world.booked == 2 else Problem("incomplete", "the second trip got no room")
+    if world.booked != 2 or world.answers != ["room 1", "room 2"]:
+        return Problem("incomplete", "the second trip got no room of its own")
+    world.cancel("TRIP-1/book_hotel")
+    world.cancel("TRIP-2/book_hotel")
+    if world.canceled != 2:
+        return Problem("undo forgotten", f"{world.canceled} of the two rooms released")
+    return None
+
+
+def _one_tombstone_each(world: _World) -> Problem | None:
+    world.cancel("TRIP-1/book_hotel")
+    world.book("TRIP-2/book_hotel")
+    world.book("TRIP-2/book_car")
+    if world.booked == 2:
+        return None
+    return Problem("incomplete", "one trip was cancelled, and another was refused")
+
+
+def _failed_first(world: _World) -> Problem | None:
+    """Nothing was done, so it is not remembered as done."""
+    if not world.fails(world.book):
+        return Problem("not idempotent", "the booking failed, and book() says nothing of it")
+    world.book()
+    if world.booked != 1 or world.answers != ["room 1"]:
+        return Problem("not idempotent", "marked as done before it was done: no room was booked")
+    return None
 
 
 def _undo(world: _World) -> Problem | None:
@@ -192,28 +273,34 @@ def _undo_first(world: _World) -> Problem | None:
 def _again_after_undo(world: _World) -> Problem | None:
     world.book()
     world.cancel()
+    world.cancel()
     return _refused(world, "it was booked again after its undo")
 
 
 def _refused(world: _World, otherwise: str) -> Problem | None:
     before, answers = world.booked, len(world.answers)
-    try:
-        world.book()
-    except Exception:
-        return None if world.booked == before else Problem("no tombstone", otherwise)
-    if world.booked > before:
-        return Problem("no tombstone", otherwise)
-    return Problem("no tombstone", f"the late booking was told {world.answers[answers]!r}")
+    for _ in range(2):
+        try:
+            world.book()
+        except Exception:
+            continue
+        if world.booked > before:
+            return Problem("no tombstone", otherwise)
+        return Problem("no tombstone", f"the late booking was told {world.answers[answers]!r}")
+    return None if world.booked == before else Problem("no tombstone", otherwise)
 
 
 SEQUENCES = (
     ("book", "one room", _once),
-    ("book, book", "one room, the same answer twice", _twice),
+    ("book, book, book", "one room, the same answer each time", _twice),
     ("book for two trips", "two rooms", _two_trips),
     ("book, cancel", "the room is released", _undo),
     ("book, cancel, cancel", "it is released once", _undo_twice),
     ("cancel, book", "the late booking is refused", _undo_first),
     ("book, cancel, book", "the late booking is refused", _again_after_undo),
+    ("cancel for one trip, book for another", "the other one gets its room", _one_tombstone_each),
+    ("book, book: an empty answer", "one room, the same answer twice", _whatever_it_answers),
+    ("book fails, book", "the second one books", _failed_first),
 )
 
 ask_twice = ValueExercise(

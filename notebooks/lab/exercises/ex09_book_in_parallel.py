@@ -1,9 +1,17 @@
 """Notebook 09: flight, hotel and car at once."""
 
 from dataclasses import replace
+from typing import Any
 
 from lab.breaking.scenarios import Scenario
-from lab.checking.common import NO_CAR, happy, lost_reply, outage, rejection
+from lab.checking.common import (
+    NO_CAR,
+    NO_ROOM,
+    happy,
+    lost_reply,
+    outage,
+    rejection,
+)
 from lab.checking.exercise import WorkflowExercise
 from lab.checking.judging import at_once, released
 from lab.checking.trials import Trial
@@ -49,21 +57,29 @@ SOLUTION = (
     + TAIL
 )
 
+
+def _siblings(name: str, changes: dict[str, Any], slow: str) -> Trial:
+    return Trial(
+        Scenario(name, "siblings", changes),
+        "nothing is held, though another was still booking",
+        (released,),
+        slow=(slow,),
+    )
+
+
 side_by_side = WorkflowExercise(
     name="side_by_side",
     title="Side by side",
     skeleton=SKELETON,
     trials=(
         replace(happy(at_once("book_flight", "book_hotel", "book_car")), should="booked, at once"),
-        Trial(
-            Scenario("no such car, and a slow hotel", "siblings", NO_CAR),
-            "nothing is held, though the hotel was still booking",
-            (released,),
-            slow=("book_hotel",),
-        ),
+        _siblings("no such car, and a slow hotel", NO_CAR, "book_hotel"),
+        _siblings("no such car, and a slow flight", NO_CAR, "book_flight"),
+        _siblings("no such room, and a slow car", NO_ROOM, "book_car"),
         rejection("accept_payment"),
         outage("book_hotel"),
         lost_reply("book_car"),
+        lost_reply("accept_payment"),
     ),
     hints=(
         "Start all three, then wait for all three.",

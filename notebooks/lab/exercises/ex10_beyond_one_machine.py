@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,8 @@ from lab.breaking.scenarios import request_for
 from lab.checking.exercise import ValueExercise
 from lab.checking.report_card import Line
 from lab.checking.trials import Problem
+from lab.simulation import NeverYields
+from lab.simulation.guard import guarded
 from travel.activities import Activities
 from travel.models import PaymentRequest
 from travel.store import booking_requests
@@ -58,6 +61,17 @@ CASES = (
         "booked",
     ),
     Case("failed, and holds nothing", (), False, "other", "failed"),
+    Case(
+        "told failed, but its undoing still runs",
+        ("hotel",),
+        False,
+        "running released",
+        "failed",
+        True,
+    ),
+    Case("paid, and told failed", ("flight", "hotel", "car", "pay"), True, "left", "failed"),
+    Case("told failed, the money still kept", ("pay",), True, "left", "failed"),
+    Case("terminated, and holds nothing", (), False, "other"),
 )
 
 
@@ -76,14 +90,20 @@ def _judge(answer: Any) -> list[Line]:
         finally:
             database.close()
     running = {code for code, case in zip(codes, CASES, strict=True) if case.running}
+    shown = (copy.deepcopy(trips), set(running))
     try:
-        chosen = set(answer(trips, running))
+        chosen = set(guarded(lambda: answer(trips, running), "Your function", limit=2.0) or ())
     except NotImplementedError:
         raise
     except Exception as error:
-        problem = Problem("bug", f"{type(error).__name__}: {error}")
+        mistake = "never ended" if isinstance(error, NeverYields) else "bug"
+        problem = Problem(mistake, f"{type(error).__name__}: {error}")
         return [Line("your function", "a list of confirmation codes", problem)]
-    return [_line(case, code in chosen) for code, case in zip(codes, CASES, strict=True)]
+    lines = [_line(case, code in chosen) for code, case in zip(codes, CASES, strict=True)]
+    changed = None
+    if (trips, running) != shown:
+        changed = Problem("table changed", "they are not what they were before your function ran")
+    return [*lines, Line("trips and running", "as they were", changed)]
 
 
 def _make(database: Database, place: int, case: Case) -> str:
@@ -92,7 +112,7 @@ def _make(database: Database, place: int, case: Case) -> str:
     book = {"flight": desk.book_flight, "hotel": desk.book_hotel, "car": desk.book_car}
     price_cents = sum(book[step](request).price_cents for step in case.steps if step in book)
     if "pay" in case.steps:
-        bill = PaymentRequest(request.confirmation_code, request.customer, price_cents)
+        bill = PaymentRequest(request.confirmation_code, request.customer, price_cents or 10_000)
         desk.accept_payment(bill)
     if case.outcome:
         booking_requests.record_outcome(database, request, case.outcome)

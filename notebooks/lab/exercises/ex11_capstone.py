@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,9 +24,19 @@ from lab.checking.exercise import UNATTEMPTED, Exercise, WorkflowExercise, judge
 from lab.checking.judging import nothing_left, released
 from lab.checking.modules import PRELUDE, Answer, CellProblem, load_answer, load_module
 from lab.checking.mutants import Mutant, mutants
+from lab.checking.real import book_for_real
 from lab.checking.report_card import Line, ReportCard
-from lab.checking.trials import Found, Problem, Trial, run_trials
+from lab.checking.trials import (
+    Found,
+    Problem,
+    Run,
+    Trial,
+    first_to_object,
+    simulate_trials,
+)
 from lab.exercises import insurance
+from lab.simulation import NeverYields
+from lab.simulation.guard import guarded
 from travel.models import Cancellation, TripRequest
 from travel.providers.payments import TEST_DECLINE
 from travel.store.address import sqlite_url
@@ -193,26 +204,43 @@ def load_desk(cell: str) -> Any:
 
 
 def _play_all(desk: Any) -> list[Line]:
-    return [_play(desk, calls, should, left) for calls, should, left in SEQUENCES]
+    """Stops at the first that never ends."""
+    lines: list[Line] = []
+    for sequence in SEQUENCES:
+        lines.append(_play(desk, *sequence))
+        problem = lines[-1].problem
+        if problem is not None and problem.mistake == "never ended":
+            break
+    return lines
 
 
 SEQUENCES = (
-    ("insure", "one policy", 1),
-    ("insure, insure", "one policy, the same answer twice", 1),
-    ("insure, cancel", "no policy", 0),
-    ("insure, cancel, cancel", "no policy", 0),
-    ("cancel, insure", "the late one is refused", 0),
+    ("insure", "one policy", {1: 1}),
+    ("insure, insure", "one policy, the same answer twice", {1: 1}),
+    ("insure, cancel", "no policy", {1: 0}),
+    ("insure, cancel, cancel", "no policy", {1: 0}),
+    ("cancel, insure", "the late one is refused", {1: 0}),
+    ("insure, cancel, insure", "the late one is refused", {1: 0}),
+    ("insure, insure another trip", "a policy each", {1: 1, 2: 1}),
+    ("insure, insure another trip, cancel", "the other trip keeps its own", {1: 0, 2: 1}),
+    ("cancel, insure another trip", "the other trip is insured", {1: 0, 2: 1}),
+    ("insure a daredevil", "refused", {3: 0}),
 )
+_TRIPS = {"": 1, "another trip": 2, "a daredevil": 3}
 
 
-def _play(desk_type: Any, calls: str, should: str, left: int) -> Line:
+def _play(desk_type: Any, calls: str, should: str, left: dict[int, int]) -> Line:
     with tempfile.TemporaryDirectory(prefix="travel-") as folder:
         database = _database(folder)
         try:
-            answers = _call(desk_type(database), calls, request_for(1))
+            answers = guarded(
+                lambda: _call(desk_type(database), calls), "The class Insurance", limit=3.0
+            )
             return Line(calls, should, _objection(database, calls, answers, left))
         except NotImplementedError:
             raise
+        except NeverYields as endless:
+            return Line(calls, should, Problem("never ended", str(endless)))
         except Exception as error:
             return Line(calls, should, Problem("bug", f"{type(error).__name__}: {error}"))
         finally:
@@ -226,30 +254,61 @@ def _database(folder: str) -> Database:
     return database
 
 
-def _call(desk: Any, calls: str, request: TripRequest) -> list[Any]:
+def _request(trip: int) -> TripRequest:
+    return request_for(trip, {"customer": insurance.UNINSURABLE} if trip == 3 else None)
+
+
+def _call(desk: Any, calls: str) -> list[Any]:
     answers = []
     for call in calls.split(", "):
-        if call == "insure":
+        name, _, whose = call.partition(" ")
+        request = _request(_TRIPS[whose])
+        if name == "insure":
             try:
-                answers.append(desk.insure_trip(request))
+                answers.append(_result(desk.insure_trip(request)))
             except insurance.Rejected as refusal:
                 answers.append(refusal)
         else:
-            desk.cancel_insurance(Cancellation(request.confirmation_code))
+            _result(desk.cancel_insurance(Cancellation(request.confirmation_code)))
     return answers
 
 
-def _objection(database: Database, calls: str, answers: list[Any], left: int) -> Problem | None:
+def _result(answer: Any) -> Any:
+    """Of a plain method or of an ``async def``."""
+    return asyncio.run(answer) if inspect.iscoroutine(answer) else answer
+
+
+def _objection(
+    database: Database, calls: str, answers: list[Any], left: dict[int, int]
+) -> Problem | None:
     with database.snapshot() as connection:
-        held = len(connection.execute(insurance.policies.select()).all())
-    if held != left:
-        mistake = {"insure, insure": "not idempotent", "cancel, insure": "no tombstone"}
-        return Problem(mistake.get(calls, "undo forgotten"), f"{held} policies in the book")
-    if calls.startswith("cancel"):
-        return None
-    if any(not isinstance(answer, insurance.Policy) for answer in answers):
+        held = [row.confirmation_code for row in connection.execute(insurance.policies.select())]
+    for trip, wanted in left.items():
+        count = held.count(_request(trip).confirmation_code)
+        if count != wanted:
+            mistake = _mistake_of(calls, count, wanted)
+            return Problem(mistake, f"{count} policies of trip {trip} in the book")
+    first = answers[0] if answers else None
+    if calls in ("insure", "insure, insure") and any(
+        not isinstance(answer, insurance.Policy) for answer in answers
+    ):
         return Problem("not idempotent", f"the answers were {answers}")
+    if calls == "insure a daredevil" and not isinstance(first, insurance.Rejected):
+        return Problem("incomplete", f"the answer was {first!r}")
+    if calls in LATE and not isinstance(answers[-1], insurance.Rejected):
+        return Problem("no tombstone", f"the late one was told {answers[-1]!r}")
     return None
+
+
+LATE = ("cancel, insure", "insure, cancel, insure")
+
+
+def _mistake_of(calls: str, count: int, wanted: int) -> str:
+    if count > wanted:
+        if calls in LATE:
+            return "no tombstone"
+        return "not idempotent" if wanted else "undo forgotten"
+    return "incomplete"
 
 
 # --- the Workflow ---------------------------------------------------------------------
@@ -267,10 +326,29 @@ class InsuredExercise(WorkflowExercise):
 
     async def judge_cell(self, cell: str, desk_cell: str = "") -> ReportCard:
         """The report card of a Workflow and its two Activities."""
-        found = await self.run(cell, load_desk(desk_cell or self.desk_cell), self.trials)
-        if any(one.failure_type == "NotImplementedError" for one in found):
-            return ReportCard(self.title, note=UNATTEMPTED)
-        return ReportCard(self.title, [judged(one) for one in found])
+        self._office = load_desk(desk_cell or self.desk_cell)
+        return await super().judge_cell(cell)
+
+    def read(self, cell: str) -> Answer:
+        """The cell's module, which sees the class ``Insurance``."""
+        return self.answer(cell, self._office)
+
+    async def try_out(self, loaded: Answer) -> list[list[Found]]:
+        """What is found after all trials."""
+        run = self.run_of(loaded, self._office)
+        return await asyncio.to_thread(simulate_trials, run, self.trials)
+
+    def _elsewhere(self, loaded: Answer) -> list[Line]:
+        """Other processes would need the learner's Activities too; the trials have to do."""
+        return []
+
+    async def book_for_real(self, loaded: Answer) -> Problem | None:
+        """One trip, with a policy."""
+        return await book_for_real(
+            loaded.workflows_in_order,
+            further_activities=_activities_of(self._office),
+            further_findings=insurance.audit_policies,
+        )
 
     def load(self, cell: str) -> Any:
         """The Workflow class in the cell."""
@@ -284,28 +362,30 @@ class InsuredExercise(WorkflowExercise):
         return desk.cell if desk is not None and desk.cell and passed else DESK_SOLUTION
 
     def answer(self, cell: str, desk: Any) -> Answer:
-        """The cell's module, which sees the class ``Insurance``."""
+        """The same with Activities that are given."""
         imported = (
             "with workflow.unsafe.imports_passed_through():\n"
             f"    from {desk.__module__} import Insurance\n"
         )
         return load_answer(self.name, cell, PRELUDE + imported)
 
-    async def run(self, cell: str, desk: Any, trials: Sequence[Trial]) -> list[Found]:
-        """What is found after the trials."""
-
-        def activities(database: Database) -> list[Any]:
-            insurance.open_book(database)
-            office = desk(database)
-            return [office.insure_trip, office.cancel_insurance]
-
-        return await run_trials(
-            self.answer(cell, desk).design,
-            trials,
-            further_activities=activities,
-            further_findings=insurance.audit_policies,
-            undo_of=INSURED_UNDO_OF,
+    def run_of(self, loaded: Answer, desk: Any) -> Run:
+        """How trials of it are run."""
+        return Run(
+            loaded.workflows_in_order,
+            _activities_of(desk),
+            insurance.audit_policies,
+            INSURED_UNDO_OF,
         )
+
+
+def _activities_of(desk: Any) -> Callable[[Database], list[Any]]:
+    def activities(database: Database) -> list[Any]:
+        insurance.open_book(database)
+        office = desk(database)
+        return [office.insure_trip, office.cancel_insurance]
+
+    return activities
 
 
 insurance_desk = DeskExercise(
@@ -365,8 +445,6 @@ insured_trip = InsuredExercise(
 
 # --- the mutants ------------------------------------------------------------------------
 
-MUTANTS_AT_ONCE = 4
-
 
 @dataclass(frozen=True)
 class Submission:
@@ -379,7 +457,11 @@ class Submission:
 
 @dataclass(eq=False)
 class MutantExercise(Exercise):
-    """The answer is a list of scenarios; every mutant of the learner's Workflow must fail one."""
+    """The answer is a list of scenarios; every mutant of the learner's Workflow must fail one.
+
+    A mutant that none of the course's own scenarios notices either is none: what was
+    changed has nothing to do with the saga.
+    """
 
     trip: InsuredExercise = field(default=insured_trip)
 
@@ -391,29 +473,47 @@ class MutantExercise(Exercise):
             if self.trip.cell is None:
                 return ReportCard(self.title, note="run the cell with your Workflow first.")
             answer = Submission(answer, self.trip.cell, self.trip.desk_cell)
+        if wrong := _no_scenario(answer.tests):
+            return ReportCard(
+                self.title, note=f"my_tests holds {wrong}; expected Scenario(…) only."
+            )
+        return await asyncio.to_thread(self._judge, answer)
+
+    def _judge(self, answer: Submission) -> ReportCard:
         trials = [Trial(test, "holds for your own code", (nothing_left,)) for test in answer.tests]
         desk = load_desk(answer.desk_cell)
-        own = [judged(one) for one in await self.trip.run(answer.cell, desk, trials)]
+        loaded = self.trip.answer(answer.cell, desk)
+        own = [judged(each) for each in simulate_trials(self.trip.run_of(loaded, desk), trials)]
         if any(line.problem for line in own):
             return ReportCard(self.title, own, "First your own code has to pass your tests.")
-        slots = asyncio.Semaphore(MUTANTS_AT_ONCE)
+        lines = [self._line(mutant, desk, trials) for mutant in mutants(answer.cell)]
+        return ReportCard(self.title, [line for line in lines if line is not None])
 
-        async def line(mutant: Mutant) -> Line:
-            async with slots:
-                return await self._line(mutant, desk, trials)
-
-        return ReportCard(
-            self.title, await asyncio.gather(*[line(one) for one in mutants(answer.cell)])
-        )
-
-    async def _line(self, mutant: Mutant, desk: Any, trials: Sequence[Trial]) -> Line:
-        found = await self.trip.run(mutant.cell, desk, trials)
-        lines = [judged(one) for one in found]
-        caught = next((line.tried for line in lines if line.problem), None)
-        if caught:
+    def _line(self, mutant: Mutant, desk: Any, trials: Sequence[Trial]) -> Line | None:
+        try:
+            run = self.trip.run_of(self.trip.answer(mutant.cell, desk), desk)
+        except CellProblem:  # broken so that it is no Workflow any more
+            return None
+        if caught := first_to_object(run, trials):
             return Line(mutant.change, f'noticed by "{caught}"')
+        if not first_to_object(run, _everything()):
+            return None
         problem = Problem("mutant survives", "all your tests pass, as if nothing had happened")
         return Line(mutant.change, "noticed by one of your tests", problem)
+
+
+def _no_scenario(tests: Any) -> str:
+    if not isinstance(tests, Sequence):
+        return f"{tests!r:.60}"
+    return next((f"{test!r:.60}" for test in tests if not isinstance(test, Scenario)), "")
+
+
+def _everything() -> list[Trial]:
+    extra = [trial.scenario for trial in insured_trip.trials if "insur" in trial.scenario.name]
+    return [
+        Trial(scenario, "whole, or nothing left", (nothing_left,))
+        for scenario in (*extra, *standard_scenarios())
+    ]
 
 
 defend_it = MutantExercise(
@@ -434,12 +534,9 @@ defend_it = MutantExercise(
 
 async def everything_we_know(cell: str) -> ReportCard:
     """Put a Workflow with insurance through every scenario of the course, and the insurer's."""
-    extra = [trial.scenario for trial in insured_trip.trials if "insur" in trial.scenario.name]
-    trials = [
-        Trial(scenario, "whole, or nothing left", (nothing_left,))
-        for scenario in (*standard_scenarios(), *extra)
-    ]
-    found = await insured_trip.run(cell, load_desk(insured_trip.desk_cell), trials)
-    lines = [judged(one) for one in found]
+    desk = load_desk(insured_trip.desk_cell)
+    run = insured_trip.run_of(insured_trip.answer(cell, desk), desk)
+    found = await asyncio.to_thread(simulate_trials, run, _everything())
+    lines = [judged(each) for each in found]
     note = "That is what still goes wrong." if any(line.problem for line in lines) else ""
     return ReportCard("Everything we know", lines, note, only_problems=True)

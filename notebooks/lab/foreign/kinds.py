@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -15,9 +16,15 @@ from lab.designs.naive_hotels import (
     LookedUpOnce,
     OrderedAtEachAttempt,
 )
-from lab.foreign.companies import BareCompany, CallbackCompany, KeyCompany, LookUpCompany
+from lab.foreign.companies import (
+    BareCompany,
+    CallbackCompany,
+    Company,
+    KeyCompany,
+    LookUpCompany,
+)
 from travel.models import HotelBooking, TripRequest
-from travel.providers.hotels import Hotels
+from travel.providers.hotels import Hotels, OwnHotels
 from travel.providers.outside.callback import HotelsWithCallback
 from travel.providers.outside.expiring_keys import HotelsWithExpiringKeys
 from travel.providers.outside.look_up import HotelsWithLookUp
@@ -32,15 +39,18 @@ class Kind:
     name: str
     company: Any
     adapter: Callable[..., Any]
-    naive: Callable[..., Any]
+    naive: Callable[..., Any] | None
 
 
-KINDS = (
-    Kind("a key for 24 hours", KeyCompany, HotelsWithExpiringKeys, KeyUsedForEver),
-    Kind("only a look-up", LookUpCompany, HotelsWithLookUp, LookedUpOnce),
-    Kind("only a callback", CallbackCompany, HotelsWithCallback, OrderedAtEachAttempt),
-    Kind("nothing", BareCompany, HotelsWithNothing, BookedAtEachAttempt),
-)
+KEY = Kind("a key for 24 hours", KeyCompany, HotelsWithExpiringKeys, KeyUsedForEver)
+LOOK_UP = Kind("only a look-up", LookUpCompany, HotelsWithLookUp, LookedUpOnce)
+CALLBACK = Kind("only a callback", CallbackCompany, HotelsWithCallback, OrderedAtEachAttempt)
+NOTHING = Kind("nothing", BareCompany, HotelsWithNothing, BookedAtEachAttempt)
+
+KINDS = (KEY, LOOK_UP, CALLBACK, NOTHING)
+
+OWN = Kind("our own", Company, lambda database, *_: OwnHotels(database), None)
+"""For comparison: keys for ever, and tombstones."""
 
 
 def hotels_of(kind: Kind, use: Callable[..., Any]) -> Callable[[Database], Hotels]:
@@ -50,14 +60,21 @@ def hotels_of(kind: Kind, use: Callable[..., Any]) -> Callable[[Database], Hotel
 
 def trip_time() -> float:
     """The time of the trip whose Activity runs here: each has a virtual clock of its own."""
-    started = activity.info().started_time
-    return started.timestamp()
+    if not activity.in_activity():
+        return time.time()
+    return activity.info().started_time.timestamp()
 
 
 class _OnTripTime:
     """Lets a company's callbacks in before each call, for the trip whose call it is."""
 
     def __init__(self, company: Any, use: Callable[..., Any], database: Database) -> None:
+        self._parts = company, use, database
+        self.forget()
+
+    def forget(self) -> None:
+        """What is not in the database: a process that was started anew would not know it."""
+        company, use, database = self._parts
         self.company = company(database, trip_time)
         self._used = use(database, self.company, trip_time)
         self.company.call_back = getattr(self._used, "receive", None)

@@ -19,11 +19,12 @@ from typing import Any
 
 from sqlalchemy import delete, select
 
+from lab.foreign.by_hand import START
 from lab.foreign.companies import metadata as foreign
 from lab.foreign.kinds import Kind
 from lab.foreign.line import Crash, Line
 from lab.running.scratch import scratch_folder
-from lab.showing.scoreboards import Cell
+from lab.showing.scoreboards import Cell, Scoreboard
 from travel.errors import Rejected, Unavailable
 from travel.faults import Fault
 from travel.models import HotelBooking, Passenger, TripRequest, idempotency_key
@@ -50,7 +51,6 @@ PLANS = (
 CALLS = 4
 """Calls over the line at which a fault is tried; few trials make more."""
 
-START = 1_737_370_800.0  # 2025-01-20, 11:00 UTC
 STEP_ATTEMPTS = 3
 STEP_PATIENCE = timedelta(days=6)
 UNDO_PATIENCE = timedelta(days=30)
@@ -128,15 +128,23 @@ def cells(outcomes: Iterable[Outcome]) -> dict[str, Cell]:
     for outcome in outcomes:
         columns.setdefault(_column(outcome.trial), []).append(outcome)
     return {
-        column: Cell(orphans=len(lost(found)), money_kept_cents=0, trips=len(found))
-        for column, found in columns.items()
+        column: Cell(lost=len(lost(found)), trips=len(found)) for column, found in columns.items()
     }
+
+
+def compared(kind: Kind) -> Scoreboard:
+    """The naive use of a company and its adapter, after all trials: a row each."""
+    board = Scoreboard()
+    for use in (kind.naive, kind.adapter):
+        assert use is not None
+        board.add_row(use.__name__, cells(try_hotels(kind, use)))
+    return board
 
 
 def _column(trial: Trial) -> str:
     if "down" in trial.plan:
         return "down for two days"
-    return next((fault.value for fault in trial.faults.values()), "none")
+    return next((fault.value for fault in trial.faults.values()), "no fault")
 
 
 def lost(outcomes: Iterable[Outcome]) -> list[Outcome]:

@@ -11,8 +11,6 @@ from collections.abc import Coroutine
 from functools import cache
 from typing import Any, TypeVar
 
-from temporalio.service import RPCError, RPCStatusCode
-
 from lab.running.errors import ServerGone
 
 T = TypeVar("T")
@@ -33,14 +31,23 @@ class BackgroundLoop:
         """
         try:
             return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self.loop))
-        except RPCError as error:
-            if error.status != RPCStatusCode.UNAVAILABLE:
-                raise
-            raise ServerGone.after(error.message) from None
+        except Exception as error:
+            if what := _no_answer(error):
+                raise ServerGone.after(what) from None
+            raise
 
     def run_blocking(self, work: Coroutine[Any, Any, T], timeout_seconds: float) -> T:
         """Wait for ``work`` where nothing can be awaited: at the end of the kernel."""
         return asyncio.run_coroutine_threadsafe(work, self.loop).result(timeout_seconds)
+
+
+def _no_answer(error: Exception) -> str:
+    """What a call looked like that a server did not answer; empty for any other error."""
+    # Imported by now, if there is one: a server boots while this is imported for the first time.
+    from temporalio.service import RPCError, RPCStatusCode
+
+    gone = isinstance(error, RPCError) and error.status == RPCStatusCode.UNAVAILABLE
+    return str(error) if gone else ""
 
 
 @cache

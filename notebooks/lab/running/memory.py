@@ -14,6 +14,21 @@ from travel.store.database import Database
 from travel.store.inventory import store_seed_data
 from travel.store.seed_data import load_seed_data
 
+_idle: list[Memory] = []
+
+
+def borrow_memory() -> Memory:
+    """One in which nobody has booked anything; ``close()`` gives it back.
+
+    A fresh one would have to learn all its statements anew, which takes longer than a trip.
+    """
+    try:
+        memory = _idle.pop()
+    except IndexError:
+        return Memory()
+    memory.reset()
+    return memory
+
 
 class Memory:
     """A database with the seed data in it; ``restore(snapshot())`` changes nothing."""
@@ -42,9 +57,8 @@ class Memory:
         self.restore(self._seeded)
 
     def close(self) -> None:
-        """Forget it."""
-        self.database.close()
-        self._connection.close()
+        """Whoever borrows one next may have it."""
+        _idle.append(self)
 
     def _engine(self) -> Engine:
         engine = create_engine("sqlite://", creator=lambda: self._connection, poolclass=StaticPool)

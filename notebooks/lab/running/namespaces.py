@@ -75,13 +75,18 @@ class Namespaces:
         return self._made
 
     async def _client(self, name: str, *interceptors: Interceptor) -> Client:
-        if name not in self._known and name != _name(1):
-            default = await connect(self.server.address)
-            await make_namespace(Client(default.service_client, namespace=name))
-        client = await connect(self.server.address, namespace=name, interceptors=interceptors)
-        await register_search_attribute(client)
+        if name not in self._known:
+            await self._make(name)
+        return await connect(self.server.address, namespace=name, interceptors=interceptors)
+
+    async def _make(self, name: str) -> None:
+        default = await connect(self.server.address)
+        if name != default.namespace:
+            new = Client(default.service_client, namespace=name)
+            await make_namespace(new)
+            # Once: the server opens a connection to itself for each time it is asked.
+            await register_search_attribute(new)
         self._known.add(name)
-        return client
 
     async def _empty(self, number: int, client: Client, started: set[str]) -> None:
         """Delete what was started there; then the namespace is free for another system."""

@@ -18,13 +18,15 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, field, fields
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from temporalio.client import Client, WorkflowHandle
+from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import TimeSkipper
 
+from lab.running import kernel_server
 from lab.running.background import background
 from lab.running.errors import ServerGone, StillUnderWay
 from lab.running.namespaces import Namespaces
@@ -32,11 +34,12 @@ from lab.running.room import check_room
 from lab.running.scratch import scratch_folder
 from lab.running.triggers import Triggers
 from lab.running.waiting import waits_for
-from lab.running.web_ui_address import ui_public_path, web_ui_page
+from lab.running.web_ui_address import web_ui_page
 from lab.showing.history import History, cancel_noticed, read_history
 from lab.showing.links import Link
 from travel.audit import Report, audit
 from travel.booking import TripResult, result_of, start_trip
+from travel.errors import InvalidInput
 from travel.faults import Fault, FaultModel, ScriptedFault, ScriptedFaults
 from travel.faults.injection import FaultInjection
 from travel.models import TripRequest
@@ -44,7 +47,7 @@ from travel.store.address import sqlite_url
 from travel.store.database import Database, open_database
 from travel.store.inventory import store_seed_data
 from travel.store.seed_data import load_seed_data
-from travel.temporal.server import Server, start_server
+from travel.temporal.server import Server
 from travel.trips import forty_four_trips
 from travel.worker import WORKFLOWS, activities_of, running_worker
 from travel.workflows.book_trip import BookTrip
@@ -325,9 +328,7 @@ async def _start(
     _be_quiet()
     await _make_room()
     async with AsyncExitStack() as stack:
-        namespaces = await _running_namespaces()
-        own = namespaces.shared(namespace) if namespace else namespaces.one()
-        client = await stack.enter_async_context(own)
+        client, server = await _borrow(stack, namespace)
         folder = stack.enter_context(tempfile.TemporaryDirectory(dir=scratch_folder()))
         database = open_database(sqlite_url(Path(folder, "travel.sqlite")))
         stack.callback(database.close)
@@ -351,7 +352,7 @@ async def _start(
         starter = TimeSkipper(client).client if virtual_clock else client
         system = System(
             starter,
-            namespaces.server,
+            server,
             database,
             known,
             triggers,
@@ -385,22 +386,31 @@ async def _make_room() -> None:
     check_room(len(_open))
 
 
-@cache
-def _starting() -> asyncio.Lock:
-    """Of the background loop: two systems that start at once share a server."""
-    return asyncio.Lock()
+async def _borrow(stack: AsyncExitStack, name: str | None) -> tuple[Client, Server]:
+    """A client of a namespace, until the stack ends, and its server: a new one if it is dead."""
+    for last_try in (False, True):
+        namespaces = await _running_namespaces()
+        namespace = namespaces.shared(name) if name else namespaces.one()
+        try:
+            return await stack.enter_async_context(namespace), namespaces.server
+        except (InvalidInput, RPCError) as error:
+            if last_try or not _is_dead(error):
+                raise
+            await namespaces.server.stop()
+    raise AssertionError("the last try returns or raises")
+
+
+def _is_dead(error: InvalidInput | RPCError) -> bool:
+    return not isinstance(error, RPCError) or error.status == RPCStatusCode.UNAVAILABLE
 
 
 async def _running_namespaces() -> Namespaces:
     """Those of the kernel's one server, which is a new one if the last was killed."""
     global _namespaces
-    async with _starting():
-        if _namespaces and not _namespaces.server.is_running:
-            await _namespaces.server.stop()
-            _namespaces = None
-        if _namespaces is None:
-            _namespaces = Namespaces(await start_server(ui_public_path=ui_public_path()))
-        return _namespaces
+    server = await kernel_server.running_server()
+    if _namespaces is None or _namespaces.server is not server:
+        _namespaces = Namespaces(server)
+    return _namespaces
 
 
 def _close_with(system: System) -> None:
@@ -448,7 +458,7 @@ def _be_quiet() -> None:
 @atexit.register
 def _close_all() -> None:
     """At the end of the kernel. If it is killed instead, the server notices by itself."""
-    if not _open and not _closing and _namespaces is None:
+    if not kernel_server.was_begun():
         return
     with contextlib.suppress(Exception):
         background().run_blocking(_stop_everything(), timeout_seconds=20)
@@ -457,5 +467,4 @@ def _close_all() -> None:
 async def _stop_everything() -> None:
     closing = [_close(stack) for stack in list(_open)]
     await asyncio.gather(*closing, *_closing, return_exceptions=True)
-    if _namespaces is not None:
-        await _namespaces.server.stop()
+    await kernel_server.stop()

@@ -48,9 +48,10 @@ class JupyterServer:
         if not self.local_url:
             return False
         # Somebody who is not logged in is turned away from what is there, and only
-        # from that: 404 means that nobody serves it.
+        # from that: 404 means that nobody serves it. (With a slash at its end every
+        # address is a redirect.)
         try:
-            _open(f"{self.local_url.rstrip('/')}/proxy/absolute/1/")
+            _open(f"{self.local_url.rstrip('/')}/proxy/absolute/1")
         except urllib.error.HTTPError as answer:
             return answer.code == 404
         except OSError:

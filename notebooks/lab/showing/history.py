@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
@@ -117,11 +117,17 @@ async def read_history(handle: WorkflowHandle[Any, Any]) -> History:
     """Read the Event History, and what the server knows of Activities still running."""
     description = await handle.describe()
     fetched = await handle.fetch_history()
-    pending = description.raw_description.pending_activities
+    return history_of(handle.id, fetched.events, description.raw_description.pending_activities)
+
+
+def history_of(
+    workflow_id: str, events: Iterable[HistoryEvent], pending: Iterable[PendingActivityInfo] = ()
+) -> History:
+    """The same from events that are here already; ``pending`` are Activities still running."""
     reader = _Reader({info.activity_id: info for info in pending})
-    for event in fetched.events:
+    for event in events:
         reader.read(event)
-    return reader.history(handle.id)
+    return reader.history(workflow_id)
 
 
 NOTICE_SECONDS = 2.0

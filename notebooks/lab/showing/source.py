@@ -8,6 +8,8 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+NOQA = re.compile(r"\s*# noqa\b.*$")
+
 
 class Source:
     """Lines of code. A page colours them by its own theme, light or dark."""
@@ -39,5 +41,6 @@ def show_diff(before: Any, after: Any, *, around: int = 2) -> Source:
 
 
 def _lines(thing: Any) -> list[str]:
+    """Without what only a linter reads."""
     source = thing if isinstance(thing, str) else inspect.getsource(thing)
-    return inspect.cleandoc("\n" + source).splitlines()
+    return [NOQA.sub("", line) for line in inspect.cleandoc("\n" + source).splitlines()]

@@ -33,7 +33,9 @@ from .choices import (
 )
 from .code import Code
 from .errors import NeverYields, NotDeterministic, NotSimulated, SimulationError, StillRunning
+from .prove import CannotProve, Proof, prove
 from .remembered import Remembered
+from .replay import replay_elsewhere
 from .shrink import shrink
 from .simulation import Handle, Simulation, UpdateHandle
 from .trial import Outcome, Trial, cancels_at, every, faults_at
@@ -43,6 +45,7 @@ __all__ = [
     "FAULTS",
     "Arrival",
     "Cancel",
+    "CannotProve",
     "Choices",
     "Code",
     "Crash",
@@ -63,6 +66,7 @@ __all__ = [
     "Objects",
     "Odds",
     "Outcome",
+    "Proof",
     "Remembered",
     "Schedule",
     "Several",
@@ -81,5 +85,7 @@ __all__ = [
     "cancels_at",
     "every",
     "faults_at",
+    "prove",
+    "replay_elsewhere",
     "shrink",
 ]

@@ -8,37 +8,30 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from temporalio.api.common.v1 import Payload, RetryPolicy
-from temporalio.api.enums.v1 import RetryState, TimeoutType
+from temporalio.api.common.v1 import Payload
+from temporalio.api.enums.v1 import RetryState
 from temporalio.api.failure.v1 import Failure
 
 from .attempts import Attempt
 from .choices import Fate, Site
 from .clock import SECOND, Item
+from .forms import nanoseconds, new_failure
+from .retries import (
+    DEFAULT_RETRIES,
+    HEARTBEAT,
+    SCHEDULE_TO_CLOSE,
+    SCHEDULE_TO_START,
+    START_TO_CLOSE,
+    TIMEOUT_NAMES,
+    backoff,
+    retryable,
+)
 
 if TYPE_CHECKING:
     from .run import Run
 
-DEFAULT_RETRIES = RetryPolicy(
-    initial_interval={"seconds": 1}, backoff_coefficient=2.0, maximum_interval={"seconds": 100}
-)
-"""The server's own, where a Workflow gives none."""
-
-NOT_STARTED = Payload(
-    metadata={"encoding": b"json/plain"}, data=b'"ACTIVITY_ID_NOT_STARTED"'
-)
+NOT_STARTED = Payload(metadata={"encoding": b"json/plain"}, data=b'"ACTIVITY_ID_NOT_STARTED"')
 """What the server says of a cancelled Activity that no Worker was running."""
-
-SCHEDULE_TO_CLOSE = TimeoutType.TIMEOUT_TYPE_SCHEDULE_TO_CLOSE
-SCHEDULE_TO_START = TimeoutType.TIMEOUT_TYPE_SCHEDULE_TO_START
-START_TO_CLOSE = TimeoutType.TIMEOUT_TYPE_START_TO_CLOSE
-HEARTBEAT = TimeoutType.TIMEOUT_TYPE_HEARTBEAT
-_NAMES = {
-    SCHEDULE_TO_CLOSE: "ScheduleToClose",
-    SCHEDULE_TO_START: "ScheduleToStart",
-    START_TO_CLOSE: "StartToClose",
-    HEARTBEAT: "Heartbeat",
-}
 
 
 class ActivityTask:
@@ -77,13 +70,13 @@ class ActivityTask:
 
     def _set_timeouts(self, command: Any, run_timeout: int) -> None:
         """As the server fills in what was not given, and cuts what is too long."""
-        limit = _nanoseconds(command.schedule_to_close_timeout) or run_timeout
+        limit = nanoseconds(command.schedule_to_close_timeout) or run_timeout
         self.schedule_to_close = _shorter(limit, run_timeout)
-        given = _nanoseconds(command.schedule_to_start_timeout)
+        given = nanoseconds(command.schedule_to_start_timeout)
         self.schedule_to_start = _shorter(given, self.schedule_to_close)
-        given = _nanoseconds(command.start_to_close_timeout)
+        given = nanoseconds(command.start_to_close_timeout)
         self.start_to_close = _shorter(given, self.schedule_to_close)
-        given = _nanoseconds(command.heartbeat_timeout)
+        given = nanoseconds(command.heartbeat_timeout)
         self.heartbeat_timeout = min(given, self.start_to_close)
 
     # --- a Workflow Task that failed ---------------------------------------------------
@@ -134,7 +127,7 @@ class ActivityTask:
         return self.server.queue.push(
             delay,
             lambda: self.server.arrive(self.run, lambda: self.time_out(kind)),
-            f"{self.type}: {_NAMES[kind]} timeout",
+            f"{self.type}: {TIMEOUT_NAMES[kind]} timeout",
         )
 
     def _expect_heartbeat(self) -> None:
@@ -245,8 +238,8 @@ class ActivityTask:
         """One of its four timeouts has passed."""
         if self.closed:
             return
-        failure = Failure(
-            message=f"activity {_NAMES[kind]} timeout",
+        failure = new_failure(
+            message=f"activity {TIMEOUT_NAMES[kind]} timeout",
             source="Server",
             timeout_failure_info={"timeout_type": kind},
         )
@@ -283,7 +276,7 @@ class ActivityTask:
         """Schedule another attempt, or say why there is none."""
         if self.cancel_requested:
             return RetryState.RETRY_STATE_CANCEL_REQUESTED
-        if not _retryable(failure, self.retries):
+        if not retryable(failure, self.retries):
             return RetryState.RETRY_STATE_NON_RETRYABLE_FAILURE
         if self.retries.maximum_attempts and self.attempt >= self.retries.maximum_attempts:
             return RetryState.RETRY_STATE_MAXIMUM_ATTEMPTS_REACHED
@@ -335,7 +328,7 @@ class ActivityTask:
         about = {"details": {"payloads": details}} if details else {}
         return self._wrap(
             "Activity cancelled",
-            Failure(canceled_failure_info=about),
+            new_failure(canceled_failure_info=about),
             RetryState.RETRY_STATE_CANCEL_REQUESTED,
             started,
             self.server.identity if scheduled else "",
@@ -352,7 +345,7 @@ class ActivityTask:
         *,
         scheduled: int | None = None,
     ) -> Failure:
-        return Failure(
+        return new_failure(
             message=message,
             cause=cause,
             activity_failure_info={
@@ -366,36 +359,6 @@ class ActivityTask:
         )
 
 
-def backoff(retries: RetryPolicy, attempt: int, failure: Failure) -> int:
-    """Nanoseconds until the next attempt after ``attempt``; the failure may ask for its own."""
-    info = failure.application_failure_info
-    if failure.HasField("application_failure_info") and info.HasField("next_retry_delay"):
-        return _nanoseconds(info.next_retry_delay)
-    initial = _nanoseconds(retries.initial_interval) or SECOND
-    try:
-        pause = initial * (retries.backoff_coefficient or 2.0) ** (attempt - 1)
-    except OverflowError:
-        pause = float("inf")
-    longest = _nanoseconds(retries.maximum_interval)
-    if longest and (pause <= 0 or pause > longest):
-        pause = longest
-    return round(min(pause, 10 * 365 * 86_400 * SECOND))
-
-
-def _retryable(failure: Failure, retries: RetryPolicy) -> bool:
-    if failure.HasField("timeout_failure_info"):
-        kind = failure.timeout_failure_info.timeout_type
-        return f"TemporalTimeout:{_NAMES[kind]}" not in retries.non_retryable_error_types
-    if failure.HasField("terminated_failure_info") or failure.HasField("canceled_failure_info"):
-        return False
-    info = failure.application_failure_info
-    return not info.non_retryable and info.type not in retries.non_retryable_error_types
-
-
 def _shorter(given: int, limit: int) -> int:
     """The shorter of the two; 0 is none."""
     return min(given or limit, limit or given)
-
-
-def _nanoseconds(duration: Any) -> int:
-    return int(duration.seconds) * SECOND + int(duration.nanos)

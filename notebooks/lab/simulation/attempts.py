@@ -22,9 +22,10 @@ from temporalio.worker import (
 
 from .choices import Fate
 from .clock import MILLISECOND, SECOND
-from .errors import NotSimulated
+from .errors import NotSimulated, SimulationError
+from .forms import new_failure
 from .loop import VirtualLoop
-from .waiting import Waiting
+from .waiting import Baton, Waiting
 
 if TYPE_CHECKING:
     from .activities import ActivityTask
@@ -42,11 +43,18 @@ class Worker:
     def __init__(self, loop: VirtualLoop) -> None:
         self.loop = loop
         self.shutdown = temporalio.common._CompositeEvent(threading.Event(), asyncio.Event())
+        self.batons: list[Baton] = []
 
     @property
     def alive(self) -> bool:
         """A killed process does nothing more."""
         return self.loop.alive
+
+    def bury(self) -> None:
+        """End what is left of it, once nobody looks any more."""
+        self.loop.bury()
+        for baton in self.batons:
+            baton.kill()
 
 
 class Attempt:
@@ -67,6 +75,7 @@ class Attempt:
         self.cancellation = temporalio.activity._ActivityCancellationDetailsHolder()
         self.cancelled_event: temporalio.common._CompositeEvent | None = None
         self.is_async = self.interrupts = False
+        self.baton: Baton | None = None
         self._unsent: Sequence[Payload] | None = None
         self._quiet_until = 0
 
@@ -138,7 +147,11 @@ class Attempt:
             self._patience.cancel()
         if not self.worker.alive:
             return
-        status, what = self._end_of(running)
+        try:
+            status, what = self._end_of(running)
+        except SimulationError as error:
+            self.server.fatal = error
+            return
         memory = self.server.memory
         if memory is not None:
             memorable = not self.is_async and not self._asked
@@ -179,17 +192,15 @@ class Attempt:
 
     def _end_of(self, running: asyncio.Task[Any]) -> tuple[str, Any]:
         """How it ended and with what, as the SDK's Worker would report it."""
-        error: BaseException | None
-        if running.cancelled():
-            error = asyncio.CancelledError()
-        else:
-            error = running.exception()
+        error = asyncio.CancelledError() if running.cancelled() else running.exception()
         if error is None:
             try:
                 (payload,) = self.server.code.payload_converter.to_payloads([running.result()])
             except Exception as inner:
                 return "failed", self._failure(inner)
             return "completed", payload
+        if isinstance(error, SimulationError):
+            raise error
         if isinstance(error, temporalio.activity._CompleteAsyncError):
             raise NotSimulated(
                 f"Activity {self.task.type} will be completed from elsewhere "
@@ -217,9 +228,9 @@ class Attempt:
         if isinstance(error, asyncio.CancelledError):
             error = CancelledError(str(error))
         try:
-            converter.to_failure(error, self.server.code.payload_converter, failure)  # type: ignore[arg-type]
+            converter.to_failure(error, self.server.code.payload_converter, failure)
         except Exception as inner:
-            failure = Failure(
+            failure = new_failure(
                 message=f"Failed building exception result: {inner}", application_failure_info={}
             )
         return failure
@@ -350,12 +361,30 @@ class Attempt:
         self.cancelled_by_request = why.get("cancel_requested", False)
         if self.cancelled_event is not None:
             self.cancelled_event.set()
-        if self.is_async:
+        if self.is_async or (self.baton and self.interrupts):
             # Not at once: an Activity that is told while it runs hears of it at its next await.
             self.worker.loop.call_soon(self.running.cancel)
             self.server.guarded_drain(self.worker.loop, self)
         elif self.interrupts:
             raise CancelledError("Cancelled")
+
+    def sleep(self, nanoseconds: int) -> None:
+        """A synchronous Activity calls ``time.sleep``: its reply comes that much later."""
+        self.slept += nanoseconds
+
+    async def in_thread(self, call: Callable[[], Any]) -> Any:
+        """Run a synchronous Activity that may hear of its cancellation while it sleeps."""
+        self.baton = Baton(call)
+        self.worker.batons.append(self.baton)
+        asleep = self.baton.go_on()
+        while asleep is not None:
+            try:
+                await asyncio.sleep(asleep / SECOND)
+            except asyncio.CancelledError:
+                asleep = self.baton.go_on(CancelledError("Cancelled"))
+            else:
+                asleep = self.baton.go_on()
+        return self.baton.result
 
 
 class _Inbound(ActivityInboundInterceptor):
@@ -373,7 +402,9 @@ class _Inbound(ActivityInboundInterceptor):
     async def execute_activity(self, input: ExecuteActivityInput) -> Any:
         if self._is_async:
             return await input.fn(*input.args)
-        with Waiting.counted(self._attempt):
+        if self._attempt.task.heartbeat_timeout:
+            return await self._attempt.in_thread(lambda: input.fn(*input.args))
+        with Waiting.told(self._attempt):
             return input.fn(*input.args)
 
 

@@ -63,7 +63,7 @@ class Decision:
 
     def __repr__(self) -> str:
         """Only what was not left at its default."""
-        shown = []
+        shown: list[str] = []
         for number, entry in enumerate(fields(self)):  # type: ignore[arg-type]
             value = getattr(self, entry.name)
             if value == entry.default:
@@ -100,10 +100,15 @@ class Fault(Decision):
 
 @dataclass(frozen=True, repr=False)
 class Arrival(Decision):
-    """Something from outside arrives before step ``at``; ``workflow`` is an id, or all."""
+    """Something from outside arrives before step ``at``; ``workflow`` is an id, or all.
+
+    ``during``: not before the step, but while a Worker has the Workflow Task that begins
+    with it. What closes the Workflow then is refused by the server ("unhandled command").
+    """
 
     at: int
     workflow: str = ""
+    during: bool = False
 
 
 @dataclass(frozen=True, repr=False)
@@ -151,7 +156,7 @@ class Do(Arrival):
 
 @dataclass(frozen=True, repr=False)
 class Hold(Decision):
-    """Workflow Task ``task`` begins only after ``events`` more events have happened."""
+    """Workflow Task ``task`` (failed ones count) begins only after ``events`` more events."""
 
     task: int
     events: int = 1
@@ -273,7 +278,8 @@ class Odds:
 
     ``fault`` is per attempt, for the first ``faulty_attempts`` of a call; what it is
     is drawn from ``fates`` by weight. A ``lasting`` share of the faults hits all further
-    attempts that ``faulty_attempts`` allows. The others are per step or per Workflow Task.
+    attempts that ``faulty_attempts`` allows. The others are per step or per Workflow Task;
+    ``during`` is the share of arrivals that come while a Workflow Task is under way.
     ``arrivals`` are what else may arrive, each with its share per step: a decision whose
     ``at`` does not matter.
     """
@@ -285,6 +291,7 @@ class Odds:
     cancel: float = 0.01
     crash: float = 0.004
     evict: float = 0.01
+    during: float = 0.3
     hold: float = 0.1
     race: float = 0.2
     arrivals: Mapping[Arrival, float] = field(default_factory=dict)
@@ -337,6 +344,7 @@ class Drawn:
         weights = [share for _kind, share in self._kinds]
         (kind,) = self._random.choices([kind for kind, _share in self._kinds], weights)
         others = {f.name: getattr(kind, f.name) for f in fields(kind)} | {"at": moment}
+        others["during"] = self._random.random() < self._odds.during
         arrival = type(kind)(**others)
         self.decisions.append(arrival)
         return (arrival,)

@@ -32,6 +32,7 @@ from temporalio.worker._workflow_instance import (
 )
 
 from .errors import NotSimulated
+from .loop import birthplace
 from .quick import QuickConverter
 
 ALL_FLAGS = frozenset(_WorkflowLogicFlag)
@@ -144,7 +145,8 @@ class Code:
         for workflow in workflows:
             definition = temporalio.workflow._Definition.must_from_class(workflow)
             runner = self.runner if definition.sandboxed else self.unsandboxed
-            runner.prepare_workflow(definition)
+            with birthplace():
+                runner.prepare_workflow(definition)
             found[definition.name] = definition
         return found
 

@@ -48,12 +48,14 @@ class Events:
     def _event(
         self, number: int, name: str, now: int, attributes: Mapping[str, Any], metadata: Any
     ) -> HistoryEvent:
+        said: dict[str, Any] = {k: v for k, v in attributes.items() if v is not None}
+        form: Any = {f"{name}_event_attributes": said}
         event = HistoryEvent(
             event_id=number,
             task_id=1_048_576 + number,
             event_type=EventType.Value(f"EVENT_TYPE_{name.upper()}"),
             event_time=timestamp(self._epoch + now),
-            **{f"{name}_event_attributes": {k: v for k, v in attributes.items() if v is not None}},
+            **form,
         )
         if metadata is not None:
             event.user_metadata.CopyFrom(metadata)

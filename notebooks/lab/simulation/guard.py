@@ -11,15 +11,19 @@ from __future__ import annotations
 import ctypes
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from .errors import NeverYields
 
 R = TypeVar("R")
 
-LIMIT_SECONDS = 5.0
+LIMIT_SECONDS = 3.0
 """Of processor time for one activation, or for one Activity without an ``await``."""
+
+LIMIT_TURNS = 50_000
+"""Of an event loop in one activation; no Workflow needs a hundredth of that."""
 
 _STANDSTILL_SECONDS = 60.0
 """On the wall, for code that waits instead of working."""
@@ -30,6 +34,18 @@ _IDLE_SECONDS = 20.0
 
 class _Stopped(KeyboardInterrupt):
     """Raised in the middle of somebody's code; asyncio lets this kind pass."""
+
+
+class Counted(deque[Any]):
+    """What is ready to run in an event loop; it does not give out more than ``left``."""
+
+    left = LIMIT_TURNS
+
+    def popleft(self) -> Any:
+        self.left -= 1
+        if self.left < 0:
+            raise _Stopped
+        return super().popleft()
 
 
 class _Watchdog:
@@ -89,8 +105,8 @@ def guarded(call: Callable[[], R], what: str, limit: float = LIMIT_SECONDS) -> R
             _watchdog.stop(thread)
     except _Stopped:
         raise NeverYields(
-            f"{what} ran for {limit:g} seconds without giving control back: "
-            "an endless loop, perhaps one that only awaits asyncio.sleep(0)."
+            f"{what} runs on and on without giving control back: an endless loop, "
+            "perhaps one that awaits nothing but asyncio.sleep(0)."
         ) from None
 
 

@@ -6,7 +6,6 @@ completing it and asking for the next one at once; see ``commands.watch_task``.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -15,24 +14,25 @@ from temporalio.api.enums.v1 import RetryState
 from temporalio.api.failure.v1 import Failure
 from temporalio.bridge.proto.activity_result import DoBackoff
 
-from .activities import (
-    DEFAULT_RETRIES,
-    SCHEDULE_TO_CLOSE,
-    SCHEDULE_TO_START,
-    START_TO_CLOSE,
-    _nanoseconds,
-    _retryable,
-    backoff,
-)
 from .attempts import Attempt
 from .choices import Site
 from .clock import SECOND, Item
 from .events import timestamp
+from .forms import duration, json_payload, nanoseconds, new_failure
+from .retries import (
+    DEFAULT_RETRIES,
+    SCHEDULE_TO_CLOSE,
+    SCHEDULE_TO_START,
+    START_TO_CLOSE,
+    backoff,
+    retryable,
+)
+from .run import ABANDON, WAIT, Outgoing
 
 if TYPE_CHECKING:
     from .run import Run
 
-_TIMED_OUT = {
+_TIMED_OUT: dict[int, str] = {
     SCHEDULE_TO_CLOSE: "schedule to close",
     START_TO_CLOSE: "start to close",
     SCHEDULE_TO_START: "schedule to start",
@@ -45,10 +45,6 @@ class LocalTask:
     is_local = True
 
     def __init__(self, run: Run, command: Any, metadata: Any, call: int) -> None:
-        from temporalio.bridge.proto.workflow_commands.workflow_commands_pb2 import (
-            ActivityCancellationType,
-        )
-
         self.run = run
         self.server = run.server
         self.command = command
@@ -66,14 +62,12 @@ class LocalTask:
             self.scheduled_at = original - self.server.epoch
         self.details: tuple[Payload, ...] = ()
         self.retries = command.retry_policy if command.HasField("retry_policy") else DEFAULT_RETRIES
-        self.schedule_to_close = _nanoseconds(command.schedule_to_close_timeout)
-        self.start_to_close = _nanoseconds(command.start_to_close_timeout) or self.schedule_to_close
+        self.schedule_to_close = nanoseconds(command.schedule_to_close_timeout)
+        self.start_to_close = nanoseconds(command.start_to_close_timeout) or self.schedule_to_close
         self.heartbeat_timeout = 0
-        self.threshold = _nanoseconds(command.local_retry_threshold) or 60 * SECOND
-        self.waits = command.cancellation_type == (
-            ActivityCancellationType.WAIT_CANCELLATION_COMPLETED
-        )
-        self.abandons = command.cancellation_type == ActivityCancellationType.ABANDON
+        self.threshold = nanoseconds(command.local_retry_threshold) or 60 * SECOND
+        self.waits = command.cancellation_type == WAIT
+        self.abandons = command.cancellation_type == ABANDON
         self._cancelled = False
         self._items: list[Item] = []
 
@@ -157,10 +151,10 @@ class LocalTask:
         if running is not None and not self.abandons:
             running._cancel(cancel_requested=True)
         if not self.waits or running is None:
-            self._resolve("cancelled", Failure(canceled_failure_info={}), in_turn=True)
+            self._resolve("cancelled", new_failure(canceled_failure_info={}), in_turn=True)
 
     def _pause(self, failure: Failure) -> int | None:
-        if not _retryable(failure, self.retries):
+        if not retryable(failure, self.retries):
             return None
         if self.retries.maximum_attempts and self.attempt >= self.retries.maximum_attempts:
             return None
@@ -169,7 +163,7 @@ class LocalTask:
     def _time_out(self, kind: int) -> None:
         if self.resolved:
             return
-        failure = Failure(
+        failure = new_failure(
             message=f"Activity timed out: {_TIMED_OUT[kind]}",
             timeout_failure_info={"timeout_type": kind},
         )
@@ -218,7 +212,7 @@ class LocalTask:
             item.cancel()
 
     def _wrapped(self, message: str, cause: Failure, state: int) -> Failure:
-        return Failure(
+        return new_failure(
             message=message,
             cause=cause,
             activity_failure_info={
@@ -232,29 +226,19 @@ class LocalTask:
         self, result: Payload | None, failure: Failure | None, pause: int, *, timed: bool = True
     ) -> None:
         """The marker that stands for it in the history."""
-        from .run import Outgoing
-
         data: dict[str, Any] = {
             "seq": self.command.seq,
             "attempt": self.attempt,
             "activity_id": self.command.activity_id,
             "activity_type": self.type,
-            "complete_time": _split(self.server.epoch + self.run.task_time) if timed else None,
-            "backoff": _split(pause) if pause else None,
-            "original_schedule_time": _split(self.server.epoch + self.scheduled_at),
+            "complete_time": duration(self.server.epoch + self.run.task_time) if timed else None,
+            "backoff": duration(pause) if pause else None,
+            "original_schedule_time": duration(self.server.epoch + self.scheduled_at),
             "activation_index": self.run.task_activations,
         }
-        details = {"data": [_json(data)]}
+        details = {"data": [json_payload(data)]}
         if result is not None:
             details["result"] = [result]
         self.run.outgoing.append(
             Outgoing("local_marker", (details, failure, self.command), self.metadata)
         )
-
-
-def _split(nanoseconds: int) -> dict[str, int]:
-    return {"seconds": nanoseconds // SECOND, "nanos": nanoseconds % SECOND}
-
-
-def _json(value: Any) -> Payload:
-    return Payload(metadata={"encoding": b"json/plain"}, data=json.dumps(value, separators=(",", ":")).encode())

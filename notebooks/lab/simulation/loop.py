@@ -33,7 +33,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def is_running(self) -> bool:
         return True
 
-    def call_at(
+    def call_at(  # type: ignore[override]
         self,
         when: float,
         callback: Callable[..., object],
@@ -101,6 +101,24 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
     def __del__(self, _warn: Any = None) -> None:
         """There is nothing to close."""
+
+
+class _Birthplace:
+    """What stands for the Worker's event loop while a Workflow's instance is made."""
+
+
+_BIRTHPLACE: Any = _Birthplace()
+
+
+@contextmanager
+def birthplace() -> Iterator[None]:
+    """Where an instance may be made: the SDK wants a running loop there, but runs nothing in it."""
+    before = asyncio._get_running_loop()
+    asyncio._set_running_loop(_BIRTHPLACE)
+    try:
+        yield
+    finally:
+        asyncio._set_running_loop(before)
 
 
 @contextmanager

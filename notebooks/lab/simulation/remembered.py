@@ -76,7 +76,7 @@ class Remembered:
             return answer
         self.recalled += 1
         answer, self._state = found
-        return answer  # type: ignore[no-any-return]
+        return answer
 
     def ask(self, what: Hashable, question: Callable[[], R]) -> R:
         """Ask the world something that changes nothing; the same world gives the same answer."""

@@ -2,18 +2,57 @@
 
 ``catch_up`` brings a Workflow that was evicted back; ``verify`` is a check for free: a
 Workflow that asks for something else when it is replayed is not deterministic.
+``replay_elsewhere`` has the SDK's ``Replayer`` do it in a process of its own: what depends
+on ``hash()``, the order of a set, or what an import left behind, is different there.
 """
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from temporalio.client import WorkflowHistory
 from temporalio.worker import WorkflowInstance
 
-from .errors import NotDeterministic
+from .errors import NotDeterministic, SimulationError
+from .run import Job, evict
 
 if TYPE_CHECKING:
-    from .run import Activation, Job, Run
+    from .run import Activation, Run
+
+
+def replay_elsewhere(
+    histories: Sequence[WorkflowHistory], workflows: Sequence[type], *, hash_seed: int = 1
+) -> list[tuple[str, str]]:
+    """Replay in a new process whose ``hash()`` is another; return ids and what went wrong.
+
+    The Workflows must be importable by their names. Takes about a second. Raises
+    ``SimulationError`` if the process cannot import or run them.
+    """
+    given = {
+        "path": sys.path,
+        "workflows": [(workflow.__module__, workflow.__qualname__) for workflow in workflows],
+        "histories": [(history.workflow_id, history.to_json()) for history in histories],
+    }
+    done = subprocess.run(
+        [sys.executable, str(Path(__file__).with_name("elsewhere.py"))],
+        input=json.dumps(given),
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONHASHSEED": str(hash_seed)},
+        check=False,
+    )
+    if done.returncode:
+        said = done.stderr.strip().splitlines() or ["no reason given"]
+        raise SimulationError(f"The Workflows cannot be replayed in another process: {said[-1]}")
+    # The SDK's core writes its own remarks there, before that.
+    found = json.loads(done.stdout.strip().splitlines()[-1])
+    return [(name, text) for name, text in found]
 
 
 def catch_up(run: Run) -> None:
@@ -24,8 +63,6 @@ def catch_up(run: Run) -> None:
 
 def verify(run: Run) -> None:
     """Replay a run from its beginning in a fresh instance; raise ``NotDeterministic`` or not."""
-    from .run import evict
-
     if run.journal:
         evict(run, _replayed(run, run.journal))
 
@@ -54,8 +91,6 @@ def _replayed(run: Run, journal: list[Activation]) -> WorkflowInstance:
 
 
 def _notify(patch: str) -> Job:
-    from .run import Job
-
     job = Job()
     job.notify_has_patch.patch_id = patch
     return job

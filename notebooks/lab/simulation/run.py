@@ -9,10 +9,9 @@ Workflow sees of its own cancel requests, and when.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import temporalio.common
@@ -32,11 +31,15 @@ from temporalio.worker import WorkflowInstance, WorkflowInstanceDetails
 from .code import Code
 from .errors import NotSimulated
 from .events import Events, timestamp
+from .forms import new_failure
+from .guard import Counted
+from .loop import birthplace
 from .seeds import randomness_seed
 
 if TYPE_CHECKING:
-    from .activities import ActivityTask, LocalTask
+    from .activities import ActivityTask
     from .clock import Item
+    from .local import LocalTask
     from .server import Server
 
 Job = WorkflowActivationJob
@@ -176,8 +179,8 @@ class Run:
         self.search_attributes = dict(start.search_attributes)
         self.memo = dict(start.memo)
         self.cancel_requested = False
-        self.tasks = self.tasks_completed = 0
-        self.beating = False
+        self.tasks = self.tasks_begun = self.tasks_completed = 0
+        self.watched_task = 0
         self.task_activations = 0
         self.task_events = (0, 0)
         self.status = "running"
@@ -196,7 +199,7 @@ class Run:
         self.buffered: list[Callable[[], None]] = []
         self.update_jobs: list[Job] = []
         self.task_jobs: list[Job] = []
-        self.reverts: list[Callable[[], None]] = []
+        self.reverts: list[Callable[[], object]] = []
         self.time_started = self.first_task_time = 0
 
     # --- jobs --------------------------------------------------------------------------
@@ -298,12 +301,11 @@ class Run:
             default_workflow_logic_flags=code.flags,
         )
         runner = code.runner if self.definition.sandboxed else code.unsandboxed
-        before = asyncio._get_running_loop()
-        asyncio._set_running_loop(self.server.birth_loop)
-        try:
-            return runner.create_instance(details)
-        finally:
-            asyncio._set_running_loop(before)
+        with birthplace():
+            instance = runner.create_instance(details)
+        if hasattr(instance, "_ready"):
+            instance._ready = Counted(instance._ready)
+        return instance
 
     def _info(self) -> temporalio.workflow.Info:
         start = self.start
@@ -439,11 +441,6 @@ class Run:
             )
             self.jobs.append(job)
             return
-        if how == ChildWorkflowCancellationType.WAIT_CANCELLATION_REQUESTED:
-            raise NotSimulated(
-                f"Workflow {self.id} starts a child with WAIT_CANCELLATION_REQUESTED, "
-                "which is not simulated; try it on a real server."
-            )
         if how != ChildWorkflowCancellationType.ABANDON:
             self.outgoing.append(Outgoing("cancel_child", (child, command.reason)))
         if how in CHILD_IMMEDIATE:
@@ -464,7 +461,7 @@ class Run:
                 job = Job()
                 job.resolve_signal_external_workflow.seq = command.seq
                 job.resolve_signal_external_workflow.failure.CopyFrom(
-                    Failure(
+                    new_failure(
                         message="Signal was cancelled before being sent", canceled_failure_info={}
                     )
                 )
@@ -547,7 +544,7 @@ def _order(job: Job) -> int:
 
 
 def _cancelled(message: str, child: Child) -> Failure:
-    return Failure(
+    return new_failure(
         message=message,
         cause={"canceled_failure_info": {}},
         child_workflow_execution_failure_info=child.info(
@@ -563,4 +560,4 @@ def _timedelta(seconds: float) -> timedelta | None:
 def utc(nanoseconds: int) -> datetime:
     """A moment, given in nanoseconds since 1970."""
     seconds, rest = divmod(nanoseconds, 1_000_000_000)
-    return datetime.fromtimestamp(seconds, timezone.utc) + timedelta(microseconds=rest // 1000)
+    return datetime.fromtimestamp(seconds, UTC) + timedelta(microseconds=rest // 1000)

@@ -18,14 +18,14 @@ from temporalio.api.failure.v1 import Failure
 from temporalio.bridge.proto.workflow_activation import WorkflowActivation
 from temporalio.worker import WorkflowInstance
 
-from . import commands, noise
+from . import closing, noise, tasks
 from .activities import ActivityTask
 from .attempts import Worker
-from .choices import Choices, Fate, Site
+from .choices import Arrival, Choices, Fate, Site
 from .clock import MILLISECOND, SECOND, Item, Queue
 from .code import Code
 from .errors import SimulationError
-from .guard import guarded
+from .guard import LIMIT_TURNS, Counted, guarded
 from .local import LocalTask
 from .loop import VirtualLoop
 from .remembered import Remembered
@@ -45,7 +45,7 @@ GIVE_UP_TASK = 5
 
 
 class Update:
-    """An Update on its way; ``outcome`` is ``("completed", payload)`` or ``("rejected", failure)``."""
+    """An Update on its way; ``outcome`` is how it ended, and a payload or a failure."""
 
     def __init__(self, update_id: str, name: str, args: list[Payload]) -> None:
         self.id = update_id
@@ -97,12 +97,14 @@ class Server:
         self.rejection = rejection or _rejection
         self.queue = Queue()
         self.moment = 0
+        self.meanwhile: list[Arrival] = []
         self.sites: list[tuple[int, Site]] = []
+        self.task_moments: list[int] = []
         self.faults: dict[str, int] = {}
         self.runs: dict[str, list[Run]] = {}
         self.scheduled: list[str] = []
         self.calls: dict[tuple[str, str], int] = {}
-        self.birth_loop: Any = _Birthplace()
+        self.fatal: SimulationError | None = None
         self.last_resorts: list[Callable[[], None]] = []
         self.unpolled = frozenset(elsewhere)
         self.graveyard: list[Worker] = []
@@ -151,12 +153,24 @@ class Server:
                 return False
             self.queue.push(0, self.last_resorts.pop(0), "when all else is over")
         self.moment += 1
+        self.meanwhile = []
         for arrival in self.choices.arrivals(self.moment):
-            self.arrival(arrival)
+            if arrival.during:
+                self.meanwhile.append(arrival)
+            else:
+                self.arrival(arrival)
         item = self._next()
         if item is not None:
             self.queue.take(item)()
+        self._arrive_meanwhile()
+        if self.fatal is not None:
+            raise self.fatal
         return True
+
+    def _arrive_meanwhile(self) -> None:
+        """What was to arrive while a Workflow Task is under way."""
+        while self.meanwhile:
+            self.arrival(self.meanwhile.pop(0))
 
     def arrival(self, arrival: Any) -> None:
         """Something from outside; a ``Simulation`` knows what."""
@@ -219,6 +233,9 @@ class Server:
     def guarded(self, run: Run, instance: WorkflowInstance, act: WorkflowActivation) -> Any:
         """One activation; its logs and asyncio's remarks go nowhere."""
         what = f"The code of Workflow {run.id}"
+        ready = getattr(instance, "_ready", None)
+        if isinstance(ready, Counted):
+            ready.left = LIMIT_TURNS
 
         def activate() -> Any:
             with noise.quiet(), Waiting.refused(what):
@@ -248,7 +265,9 @@ class Server:
         start.first_run_id = start.first_run_id or run.run_id
         if start.execution_timeout and not start.expires:
             start.expires = self.now + round(start.execution_timeout * SECOND)
-        run.events.add("workflow_execution_started", self.now, commands.started(run), start.user_metadata)
+        run.events.add(
+            "workflow_execution_started", self.now, tasks.started(run), start.user_metadata
+        )
         run.jobs.append(run.initialize())
         self._limit(run)
         if signal:
@@ -271,7 +290,7 @@ class Server:
             limits.append(run.start.expires)
         if limits:
             run.limit = self.queue.push(
-                min(limits) - self.now, lambda: commands.time_out(self, run), f"{run.id} times out"
+                min(limits) - self.now, lambda: closing.time_out(self, run), f"{run.id} times out"
             )
 
     def current(self, workflow_id: str, run_id: str = "") -> Run | None:
@@ -338,7 +357,7 @@ class Server:
         run.scheduled_event_id = 0
         if run.task_attempt == 1:
             run.scheduled_event_id = run.events.add(
-                "workflow_task_scheduled", self.now, commands.task_scheduled(run)
+                "workflow_task_scheduled", self.now, tasks.task_scheduled(run)
             )
 
     def schedule_task(self, run: Run) -> None:
@@ -379,7 +398,9 @@ class Server:
         run.held = None
         run.waits_for_task = False
         run.task_open = True
+        self.task_moments.append(self.moment)
         run.tasks += 1
+        run.tasks_begun += 1
         run.task_activations = 0
         run.task_patches = []
         run.reverts = []
@@ -388,9 +409,9 @@ class Server:
             self.write_scheduled(run)
         if run.task_attempt > 1:
             run.scheduled_event_id = run.events.add(
-                "workflow_task_scheduled", run.scheduled_at, commands.task_scheduled(run)
+                "workflow_task_scheduled", run.scheduled_at, tasks.task_scheduled(run)
             )
-        started = run.events.add("workflow_task_started", self.now, commands.task_started(self, run))
+        started = run.events.add("workflow_task_started", self.now, tasks.task_started(self, run))
         run.task_events = (run.scheduled_event_id, started)
         run.task_alone = alone
         run.speculative = False
@@ -403,12 +424,13 @@ class Server:
         run.task_jobs = jobs
         run.task_time = max(self.now, run.task_time)
         catch_up(run)
+        self._arrive_meanwhile()
         self._turn(run, jobs)
 
     def _held(self, run: Run) -> bool:
         """Whether the task waits for one more event, so that more comes in one activation."""
         if run.held is None:
-            run.held = self.choices.hold(run.id, run.tasks + 1)
+            run.held = self.choices.hold(run.id, run.tasks_begun + 1)
             if run.held:
                 self.count("task held back")
         following = self.queue.first()
@@ -431,7 +453,7 @@ class Server:
         while jobs:
             completion = run.activate(jobs, now=run.task_time)
             if completion.HasField("failed"):
-                commands.fail_task(self, run, completion.failed.failure)
+                tasks.fail_task(self, run, completion.failed.failure)
                 return
             used = completion.successful.used_internal_flags
             run.flags.update(used)
@@ -442,13 +464,13 @@ class Server:
             run.task_activations += 1
             run.take(completion)
             run.jobs, jobs = [], run.jobs
-        if not commands.closes(run.outgoing):
+        if not tasks.closes(run.outgoing):
             for local in run.locals.values():
                 local.begin()
             if any(not local.resolved for local in run.locals.values()):
-                commands.watch_task(self, run)
+                tasks.watch_task(self, run)
                 return
-        commands.complete_task(self, run)
+        tasks.complete_task(self, run)
         while self.dying:
             self.dying.pop().evict()
 
@@ -481,9 +503,7 @@ class Server:
         run.jobs.append(job)
         self.wake(run)
 
-    def signal(
-        self, run: Run, name: str, args: list[Payload], *, by: Run | None = None
-    ) -> None:
+    def signal(self, run: Run, name: str, args: list[Payload], *, by: Run | None = None) -> None:
         """Send a run a Signal."""
         self.arrive(run, lambda: self._signal_now(run, name, args, by))
 
@@ -535,10 +555,6 @@ class Server:
             return True
         failed_only = WorkflowIdReusePolicy.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE_FAILED_ONLY
         return reuse_policy == failed_only and run.status == "completed"
-
-
-class _Birthplace:
-    """What stands for the Worker's event loop while an instance is made."""
 
 
 def _outage(activity: str) -> BaseException:

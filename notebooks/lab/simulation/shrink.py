@@ -94,6 +94,8 @@ def _variants(decision: Decision) -> Iterator[Decision]:
             yield dataclasses.replace(decision, events=1)
         case First() if decision.pick > 1:
             yield dataclasses.replace(decision, pick=1)
-        case Arrival() if decision.at > 1:
-            for earlier in sorted({1, decision.at // 2, decision.at - 1}):
+        case Arrival():
+            if decision.during:
+                yield dataclasses.replace(decision, during=False)
+            for earlier in sorted({1, decision.at // 2, decision.at - 1} - {0, decision.at}):
                 yield dataclasses.replace(decision, at=earlier)

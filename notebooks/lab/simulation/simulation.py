@@ -17,7 +17,7 @@ from typing import Any
 import temporalio.common
 import temporalio.converter
 import temporalio.workflow
-from temporalio.api.common.v1 import Payload
+from temporalio.api.common.v1 import ActivityType, Payload
 from temporalio.api.enums.v1 import PendingActivityState
 from temporalio.api.failure.v1 import Failure
 from temporalio.api.sdk.v1 import UserMetadata
@@ -42,11 +42,10 @@ from temporalio.exceptions import (
     TimeoutType,
     WorkflowAlreadyStartedError,
 )
-
 from temporalio.service import RPCError, RPCStatusCode
 
 from . import choices as decisions
-from . import commands
+from . import closing
 from .choices import Arrival, Choices, Decision, Drawn, Fixed, Schedule
 from .clock import SECOND
 from .code import Code
@@ -209,7 +208,7 @@ class Simulation(Server):
             for run in itertools.chain.from_iterable(self.runs.values()):
                 run.evict()
             for worker in [*self.graveyard, self.worker]:
-                worker.loop.bury()
+                worker.bury()
 
     def verify(self) -> Simulation:
         """Replay every run from its beginning; raise ``NotDeterministic`` if one differs."""
@@ -244,7 +243,8 @@ class Simulation(Server):
             case decisions.Terminate():
                 self._terminate(run, "")
             case decisions.Evict():
-                run.evict()
+                if not run.task_open:
+                    run.evict()
             case decisions.Signal():
                 self.signal(run, arrival.name, self.payloads(arrival.args))
             case decisions.Update():
@@ -260,7 +260,7 @@ class Simulation(Server):
         self.happenings[arrival.name](self)
 
     def _terminate(self, run: Run, reason: str) -> None:
-        self.arrive(run, lambda: commands.terminate(self, run, reason))
+        self.arrive(run, lambda: closing.terminate(self, run, reason))
 
     def _send_update(self, run: Run, name: str, args: list[Payload], id: str = "") -> Update:
         update = run.updates.get(id) if id else None
@@ -430,7 +430,9 @@ class Handle:
         if not isinstance(update, str):
             defn = temporalio.workflow._UpdateDefinition
             found: Any = getattr(update, "_defn", None)
-            name, hint = (found.name, found.ret_type) if isinstance(found, defn) else (str(update), None)
+            name, hint = (
+                (found.name, found.ret_type) if isinstance(found, defn) else (str(update), None)
+            )
         payloads = self._simulation.payloads(args)
         sent = self._simulation._send_update(self._open(), name, payloads, id)
         return UpdateHandle(self._simulation, sent, hint)
@@ -497,7 +499,7 @@ class Handle:
         return [
             PendingActivityInfo(
                 activity_id=task.command.activity_id,
-                activity_type={"name": task.type},
+                activity_type=ActivityType(name=task.type),
                 state=PendingActivityState.PENDING_ACTIVITY_STATE_STARTED
                 if task.current
                 else PendingActivityState.PENDING_ACTIVITY_STATE_SCHEDULED,
@@ -517,7 +519,7 @@ def _choices(given: Choices | Iterable[Decision] | int | None) -> Choices:
         return Drawn(given)
     if hasattr(given, "fate"):
         return given  # type: ignore[return-value]
-    return Fixed(given)  # type: ignore[arg-type]
+    return Fixed(given)
 
 
 def _without_workflow(decision: Decision) -> Decision:
@@ -553,4 +555,3 @@ def _attributes(attributes: TypedSearchAttributes | None) -> dict[str, Payload]:
     if attributes is not None:
         temporalio.converter.encode_search_attributes(attributes, proto)
     return dict(proto.indexed_fields)
-

@@ -47,6 +47,7 @@ class Outcome:
     scheduled: list[str] = field(default_factory=list)
     faults: dict[str, int] = field(default_factory=dict)
     sites: list[tuple[int, Site]] = field(default_factory=list)
+    task_moments: list[int] = field(default_factory=list)
     moments: int = 0
     seconds: float = 0
     exhausted: bool = False
@@ -125,6 +126,7 @@ def _outcome(
     outcome.scheduled = simulation.scheduled
     outcome.faults = simulation.faults
     outcome.sites = simulation.sites
+    outcome.task_moments = simulation.task_moments
     outcome.moments = simulation.moment
     outcome.seconds = timedelta(microseconds=simulation.now // 1000).total_seconds()
     outcome.exhausted = simulation.exhausted
@@ -152,8 +154,9 @@ def faults_at(
 
 
 def cancels_at(outcome: Outcome) -> list[Cancel]:
-    """A cancel request before every step of a run."""
-    return [Cancel(moment) for moment in range(1, outcome.moments + 1)]
+    """A cancel request before every step of a run, and during every Workflow Task."""
+    between = [Cancel(moment) for moment in range(1, outcome.moments + 1)]
+    return [*between, *(Cancel(moment, during=True) for moment in outcome.task_moments)]
 
 
 def every(
@@ -178,7 +181,7 @@ def every(
         following = []
         for base, after in level:
             for moment, decision in _options(base, after, *kinds, arrivals):
-                outcome = trial.run(base.schedule + [decision])
+                outcome = trial.run(Schedule(*base.schedule, decision))
                 yield outcome
                 if outcome.problem is None:
                     following.append((_light(outcome), moment))
@@ -212,5 +215,9 @@ def _faults(
 def _light(outcome: Outcome) -> Outcome:
     """What is needed to go on from there; a million handles would not fit in memory."""
     return Outcome(
-        outcome.schedule, outcome.status, sites=outcome.sites, moments=outcome.moments
+        outcome.schedule,
+        outcome.status,
+        sites=outcome.sites,
+        task_moments=outcome.task_moments,
+        moments=outcome.moments,
     )

@@ -4,7 +4,6 @@ A sample of the generated answers, of every kind, is judged each time; ``--all``
 them. ``python -m tests.answers`` prints how they are judged, by kind.
 """
 
-import asyncio
 import json
 import time
 from collections.abc import Callable

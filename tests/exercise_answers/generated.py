@@ -3,6 +3,8 @@
 A mutant names every mistake whose hint fits it; the check must name one of them first.
 """
 
+# ruff: noqa: E501  (lines of answers are as long as they are)
+
 from __future__ import annotations
 
 import re
@@ -520,13 +522,6 @@ class Mine:
             await call_undo(undo, trip)
 """
     yield Generated("side_by_side", "not waited for", kind, body.replace("SETTLE", "pass"), fits)
-    yield Generated(
-        "side_by_side",
-        "cancelled, not waited for",
-        kind,
-        body.replace("SETTLE", "[task.cancel() for task in tasks]"),
-        fits,
-    )
     settled = body.replace("SETTLE", "await asyncio.gather(*tasks, return_exceptions=True)")
     yield Generated("side_by_side", "waited for", "steps side by side", settled)
     yield Generated(

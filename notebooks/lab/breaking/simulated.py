@@ -7,18 +7,23 @@ database in memory. What is read afterwards is what would be read of a real trip
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 from temporalio.common import SearchAttributePair, TypedSearchAttributes
-from temporalio.worker import Interceptor, WorkflowRunner
+from temporalio.worker import (
+    ActivityInboundInterceptor,
+    ExecuteActivityInput,
+    Interceptor,
+    WorkflowRunner,
+)
 
 from lab.running.memory import borrow_memory
 from lab.running.triggers import Triggers
 from lab.showing.history import History, Step, history_of
-from lab.simulation import Code, Do, Handle, Simulation
+from lab.simulation import Code, Do, Handle, Remembered, Simulation, SimulationError
 from lab.simulation.choices import Choices, Fixed
 from travel.activities import Activities
 from travel.audit import Finding, audit
@@ -104,6 +109,53 @@ def _later(step: Step, seconds: float) -> Step:
     return replace(step, **moments)
 
 
+class Recalling(Interceptor):
+    """What one of our Activities did to a world before is recalled, not done again.
+
+    They depend on nothing but the database and their arguments. Those of a learner are
+    carried out each time.
+    """
+
+    def __init__(self, world: Remembered) -> None:
+        self.world = world
+        self.others = 0  # coroutines that are under way and may have done half of something
+
+    def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
+        """See ``temporalio.worker.Interceptor``."""
+        return _Recalled(next, self)
+
+
+class _Recalled(ActivityInboundInterceptor):
+    def __init__(self, next: ActivityInboundInterceptor, recalling: Recalling) -> None:
+        super().__init__(next)
+        self._recalling = recalling
+        self._world = recalling.world
+
+    async def execute_activity(self, input: ExecuteActivityInput) -> Any:
+        own = isinstance(getattr(input.fn, "__self__", None), Activities)
+        own = own and not self._recalling.others
+        what = (input.fn.__name__, repr(input.args)) if own else None
+        done = self._world.recall(what) if what else None
+        if done is None:
+            done = await self._do(input, what)
+        result, error = done
+        if error is not None:
+            raise error.with_traceback(None)
+        return result
+
+    async def _do(self, input: ExecuteActivityInput, what: Hashable | None) -> Any:
+        self._world.begin()
+        self._recalling.others += not what
+        try:
+            done: Any = (await self.next.execute_activity(input), None)
+        except Exception as error:
+            done = (None, error)
+        finally:
+            self._recalling.others -= not what
+        self._world.learn(what, done)
+        return done
+
+
 class Bench:
     """Simulates trips by one design, one after the other, each in a world of its own.
 
@@ -129,14 +181,20 @@ class Bench:
         self.triggers, self.switch = Triggers(), Switch()
         database = self.memory.database
         further = list(further_activities(database)) if further_activities else []
-        self._kept = self.memory.snapshot()
+        self._world = self.memory.remembered
+        self._kept = 0  # the first of the worlds: nobody has booked anything
         self._findings = further_findings
         self._simulation: Simulation | None = None
         self._deployment: tuple[Code, int] | None = None
         self.code = Code(
             workflows,
             [Activities(database), *further],
-            interceptors=[self.triggers, *interceptors, FaultInjection(self.switch)],
+            interceptors=[
+                self.triggers,
+                *interceptors,
+                FaultInjection(self.switch),
+                Recalling(self._world),
+            ],
             runner=runner,
             **code_options,
         )
@@ -186,7 +244,7 @@ class Bench:
         verify: bool = False,
     ) -> Simulated:
         """Book one trip on a fresh database, to the end of all that happens."""
-        self.memory.restore(self._kept)
+        self._world.restore(self._kept)
         self.switch.model = faults or ScriptedFaults(())
         simulation = self._simulation = Simulation(
             self.code,
@@ -207,13 +265,14 @@ class Bench:
                 simulation.verify()
         except Exception as error:
             problem = error
-        finally:
+        try:
             simulation.close()
-            self.triggers.actions.clear()
-            self._deployment = None
+        except SimulationError as error:  # it goes on and on, even when it is thrown away
+            problem = problem or error
+        self.triggers.actions.clear()
+        self._deployment = None
         self._tell(request, handle.status)
-        database = self.memory.database
-        findings = [*audit(database).findings, *self._findings(database)]
+        findings = self._world.ask(("findings", self._findings), self._audit)
         code = request.confirmation_code
         own = [finding for finding in findings if finding.confirmation_code == code]
         return Simulated(request, simulation, handle, own, problem)
@@ -230,4 +289,11 @@ class Bench:
         """What the customer is told is written down, as whoever started the trip would."""
         if status in ("completed", "failed", "canceled"):
             outcome: Any = "booked" if status == "completed" else "failed"
-            booking_requests.record_outcome(self.memory.database, request, outcome)
+            self._world.do(
+                (outcome, request.confirmation_code, request.customer),
+                lambda: booking_requests.record_outcome(self.memory.database, request, outcome),
+            )
+
+    def _audit(self) -> list[Finding]:
+        database = self.memory.database
+        return [*audit(database).findings, *self._findings(database)]

@@ -1,7 +1,10 @@
-"""How an exercise judges an answer: run it under faults, then ask audit and Event History.
+"""How an exercise judges an answer: simulate it under faults, then ask audit and history.
 
 * ``modules``: a cell becomes a module, so that Temporal's sandbox can load it
-* ``trials``: put a Workflow through scenarios and collect what is found
+* ``trials``: simulate a Workflow in scenarios and collect what is found
+* ``tempo``: providers take their time, so that nothing is awaited by chance
+* ``watch``, ``elsewhere``: chance, the clock and hash seeds, where the sandbox is blind
+* ``real``: one trip on a server, for the last word
 * ``judging``: is that what should hold, and if not, which mistake looks like this?
 * ``mistakes``: the mistakes, and what to say about each
 * ``report_card``: what the learner sees

@@ -126,7 +126,8 @@ def cancel_during_email() -> Trial:
 def email_down() -> Trial:
     """The email company is down."""
     faults = (fault_at("send_confirmation_email", Fault.OUTAGE),)
-    silent = Scenario("no reply to the email", "email", faults=(fault_at(EMAIL, Fault.NO_REPLY),))
+    silence = (fault_at(EMAIL, Fault.NO_REPLY, 1, 2, 3), fault_at(EMAIL, Fault.OUTAGE))
+    silent = Scenario("no reply to the email", "email", faults=silence)
     return Trial(
         Scenario("email down", "email", faults=faults),
         STANDS,

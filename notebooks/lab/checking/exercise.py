@@ -129,7 +129,8 @@ class WorkflowExercise(Exercise):
         scenarios = [trial.scenario for trial in self.trials if not trial.scenario.cancels]
         if not depends_on_the_process(loaded.workflows_in_order, scenarios):
             return []
-        problem = Problem("not deterministic", "another process, with another hash seed, goes another way")
+        found = "another process, with another hash seed, goes another way"
+        problem = Problem("not deterministic", found)
         return [Line("replayed in another process", "the same again", problem)]
 
     def read(self, cell: str) -> Answer:

@@ -31,7 +31,7 @@ from travel.audit import Finding
 from travel.models import TripRequest
 from travel.store.database import Database
 
-MAX_STEPS = 10_000
+MAX_STEPS = 12_000
 """Things that happen to one trip: enough for an email that is tried each minute for a day."""
 
 FEWER_STEPS = 1_500

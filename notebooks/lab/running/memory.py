@@ -10,9 +10,14 @@ import sqlite3
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.pool import StaticPool
 
+from lab.simulation import Remembered
+from lab.simulation.world import SqliteRows
 from travel.store.database import Database
 from travel.store.inventory import store_seed_data
 from travel.store.seed_data import load_seed_data
+
+TOO_MANY_WORLDS = 5_000
+"""Then it forgets them all: a few hundred bytes each."""
 
 _idle: list[Memory] = []
 
@@ -42,6 +47,7 @@ class Memory:
         self.database.create_tables()
         store_seed_data(self.database, load_seed_data())
         self._seeded = self.snapshot()
+        self._remembered: dict[tuple[str, ...], Remembered] = {}
 
     def snapshot(self) -> bytes:
         """All of it as it is now."""
@@ -51,6 +57,17 @@ class Memory:
         """As it was then."""
         self._connection.deserialize(kept)
         self._connection.execute("PRAGMA foreign_keys = ON")
+
+    @property
+    def remembered(self) -> Remembered:
+        """The same with a memory of what was done to it, by the tables that it has now."""
+        query = "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name"
+        tables = tuple(name for (name,) in self._connection.execute(query))
+        known = self._remembered.get(tables)
+        if known is None or known.worlds > TOO_MANY_WORLDS:
+            known = self._remembered[tables] = Remembered(SqliteRows(self._connection))
+        known.lost()
+        return known
 
     def reset(self) -> None:
         """Nobody has booked anything."""

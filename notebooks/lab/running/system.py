@@ -122,7 +122,7 @@ class Trip:
                 if waited >= seconds:
                     raise StillUnderWay(await self._still_under_way(seconds))
                 if not self.system.server.is_running:
-                    raise ServerGone.after("its process has ended")
+                    raise ServerGone.after(self.system.server.last_words or "its process has ended")
                 tick, began = min(TICK_SECONDS, seconds - waited), clock()
                 await asyncio.wait([ending], timeout=tick)
                 # A laptop that slept meanwhile has not waited.

@@ -170,11 +170,12 @@ class Subject:
             bug = str(error)
         if schedule is None:
             schedule = simulation.schedule
+        ran = self._read(simulation, handle, world, schedule, complaint, bug)
         try:
-            ran = self._read(simulation, handle, world, schedule, complaint, bug)
-            return replace(ran, next_flags=next_flags)
-        finally:
             simulation.close()
+        except NeverYields as error:
+            bug = str(error)
+        return replace(ran, next_flags=next_flags, bug=ran.bug or bug)
 
     def _run_out(self, simulation: Simulation) -> None:
         """To the end; whoever is to send something does so when nothing else happens."""

@@ -58,6 +58,10 @@ class Remembered:
             self._world.restore(self._snapshots[self._state])
             self._there = self._state
 
+    def lost(self) -> None:
+        """Somebody else has changed the real world: put it right before it is used again."""
+        self._there = -1
+
     def learn(self, what: Hashable | None, answer: Any) -> None:
         """Note what came of it; ``None`` is something that must not be recalled."""
         self.executed += 1

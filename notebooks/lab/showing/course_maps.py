@@ -35,7 +35,7 @@ NOTEBOOKS = (
     Notebook(1, "What not to compensate", "the pivot: no way back", 30, core=True),
     Notebook(1, "The lost acknowledgement", "register the undo first", 35, core=True),
     Notebook(1, "Providers that are not yours", "no key, no tombstone, a refusal", 25),
-    Notebook(2, "Kill the Worker", "replay brings it back", 20),
+    Notebook(2, "Kill the Worker", "replay brings it back", 15),
     Notebook(2, "Change it under running trips", "version first, patch second", 25),
     Notebook(2, "Book in parallel", "settle what is in flight", 25),
     Notebook(2, "When an undo is stuck", "a person who decides", 25),

@@ -237,7 +237,7 @@ def _simulate_all(
             tried = replace(trial, scenario=scenario, variants=())
             each.append(_simulate(run, bench, tried, place, steps))
             if bench is sandboxed and not each[-1].endless:
-                each.append(_simulate(run, plain, tried, place, steps))
+                each.append(_simulate(run, plain, tried, place, steps, watching=True))
             if each[-1].status == "stuck":
                 steps = FEWER_STEPS
             if each[-1].endless:  # it would take seconds each time
@@ -247,16 +247,27 @@ def _simulate_all(
 
 
 def _simulate(
-    run: Run, bench: Bench, trial: Trial, place: int, steps: int, closely: bool = True
+    run: Run,
+    bench: Bench,
+    trial: Trial,
+    place: int,
+    steps: int,
+    *,
+    closely: bool = True,
+    watching: bool = False,
 ) -> Found:
-    """``closely`` also replays it, and sees whether it asks chance or the clock."""
+    """``closely`` also replays it; ``watching`` sees whether it asks chance or the clock.
+
+    Only what is known to give control back may be watched: Python cannot stop code that runs
+    in circles while a profiler looks on.
+    """
     request = request_for(place, trial.scenario.changes)
     _prepare(bench, trial, request)
     run.tempo.seconds = {**SECONDS, **trial.taking}
     code = request.confirmation_code
     faults = [replace(fault, confirmation_code=code) for fault in trial.scenario.faults]
     choices = _Choices(bench, trial)
-    with watched(run.module if closely else "") as watch:
+    with watched(run.module if watching else "") as watch:
         simulated = bench.book(
             request, CountedScript(faults), choices, max_steps=steps, verify=closely
         )

@@ -26,6 +26,7 @@ from travel.audit import audit
 from travel.booking import book_trips
 from travel.faults import Fault, ScriptedFault
 from travel.models import TripRequest
+from travel.store.address import sqlite_url
 from travel.store.database import open_database
 from travel.store.inventory import store_seed_data
 from travel.store.seed_data import load_seed_data
@@ -90,7 +91,7 @@ async def on_server(address: str) -> Played:
     """Book them on the server at ``address``, as many at once as it takes."""
     trips, script = cases()
     with tempfile.TemporaryDirectory() as folder:
-        database = open_database(f"sqlite:///{Path(folder) / 'travel.sqlite'}")
+        database = open_database(sqlite_url(Path(folder) / "travel.sqlite"))
         store_seed_data(database, load_seed_data())
         async with running_system(address, database, script) as system:
             begun = time.monotonic()

@@ -25,6 +25,9 @@ SAGAS = {"BookTrip": BookTrip, "BookInParallel": BookInParallel}
 TOLD = {"completed": "booked", "failed": "failed", "canceled": "failed"}
 """What a customer is told. Of a terminated trip nobody knows yet whether it stands."""
 
+STOCK = ("airports", "routes", "fares", "flights", "hotels", "rooms", "cars")
+"""Tables of what there is; booking changes none of them."""
+
 CUSTOMERS = (
     "Customer-001",
     "Customer-004",
@@ -76,7 +79,7 @@ class Travel:
     def __init__(self, *, remember: bool = True) -> None:
         self.memory = Memory()
         self.world: Any = (
-            Remembered(SqliteRows(self.memory._connection)) if remember else self.memory
+            Remembered(SqliteRows(self.memory._connection, STOCK)) if remember else self.memory
         )
         self.activities = Activities(self.memory.database)
 

@@ -363,9 +363,7 @@ _activity_case(
     retry={"maximum_attempts": 1},
 )
 _activity_case("heartbeat", "beats_once", heartbeat_timeout=3, retry=SLOWLY)
-_activity_case(
-    "heartbeat, once", "beats_once", heartbeat_timeout=3, retry={"maximum_attempts": 1}
-)
+_activity_case("heartbeat, once", "beats_once", heartbeat_timeout=3, retry={"maximum_attempts": 1})
 
 
 @activity.defn

@@ -151,7 +151,7 @@ def outage(step: str) -> ScriptedFault:
     return ScriptedFault(step, Fault.OUTAGE)
 
 
-async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 20) -> None:
+async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 120) -> None:
     """Return when the condition holds; fail the test if it never does."""
     deadline = time.monotonic() + seconds
     while not await condition():

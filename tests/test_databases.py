@@ -208,6 +208,7 @@ def test_no_secret_on_the_command_line(module: str, url: str, temporal_address: 
         ("postgresql:///shop?host=/run/pg&user=joe", "postgresql:///run/pg/shop"),
         ("postgresql:///shop?host=a&host=b", "postgresql://a,b/shop"),
         ("postgresql:///shop?service=x", "postgresql:///shop"),
+        ("sqlite:////a\nb/c.sqlite", "sqlite:////a�b/c.sqlite"),
         ("sqlite:////some/where/my file.sqlite", "sqlite:////some/where/my file.sqlite"),
     ],
 )

@@ -25,7 +25,7 @@ from sqlalchemy import make_url
 from temporal import a_new_trip, run, running_system
 
 from travel import audit, client, worker
-from travel.booking import start_trip
+from travel.booking import TripResult, start_trip
 from travel.errors import InvalidInput
 from travel.models import Passenger
 from travel.store.address import sqlite_url
@@ -375,9 +375,10 @@ def test_a_database_of_somebody_else(tmp_path: Path) -> None:
 def test_a_database_that_goes_away_while_trips_are_booked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def book(*_: object, **__: object) -> None:
+    async def book(*_: object, **__: object) -> list[TripResult]:
         with sqlite3.connect(tmp_path / "travel.sqlite") as connection:
             connection.execute("DROP TABLE ledger")
+        return []
 
     monkeypatch.setattr(client, "_book_and_print", book)
     with environment(tmp_path):

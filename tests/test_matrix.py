@@ -104,7 +104,7 @@ def test_all_of_it_is_the_same_on_a_server(design: Any, parallel: bool) -> None:
 
 @pytest.mark.everything
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize(("module", "design"), [(m, d) for _, m, d in FLAWED])
+@pytest.mark.parametrize(("module", "design"), FLAWED)
 def test_a_flawed_design_loses_the_same_on_a_server(module: str, design: str) -> None:
     cases, flawed = covering(ONE_AFTER_THE_OTHER, 40), load(module, design)
     assert told(simulate_cases(flawed, cases)) == told(asyncio.run(run_cases(flawed, cases)))
@@ -113,7 +113,7 @@ def test_a_flawed_design_loses_the_same_on_a_server(module: str, design: str) ->
 # --- flawed designs -------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("module", "design"), [(m, d) for _, m, d in FLAWED])
+@pytest.mark.parametrize(("module", "design"), FLAWED)
 def test_the_matrix_finds_what_a_flawed_design_loses(module: str, design: str) -> None:
     failing = [case for case in ONE_AFTER_THE_OTHER if expected(case).compensations]
     cases = random.Random(20250120).sample(failing, FEW)

@@ -24,6 +24,7 @@ from temporalio.testing import TimeSkipper
 from temporalio.worker import Replayer
 
 from travel.booking import result_of, start_trip
+from travel.store.address import sqlite_url
 from travel.store.database import Database
 from travel.temporal.connection import connect
 from travel.temporal.metrics import runtime_with_metrics
@@ -140,7 +141,7 @@ def worker_command(port: str, address: str, database: Path) -> tuple[list[str], 
     environment = {
         **os.environ,
         "TEMPORAL_ADDRESS": address,
-        "TRAVEL_DATABASE_URL": f"sqlite:///{database}",
+        "TRAVEL_DATABASE_URL": sqlite_url(database),
         "TRAVEL_TASK_QUEUE": "metrics-command",
     }
     return [sys.executable, "-m", "travel.worker", "--metrics", port], environment

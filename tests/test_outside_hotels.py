@@ -24,6 +24,7 @@ from travel.faults import Fault, ScriptedFault
 from travel.models import idempotency_key
 from travel.providers.outside import IN_FLIGHT, Reservation, expiring_keys, orders
 from travel.providers.outside.callback import REPLY_WITHIN
+from travel.store.address import sqlite_url
 from travel.store.database import Database, open_database, room_holds
 from travel.store.inventory import store_seed_data
 from travel.store.seed_data import load_seed_data
@@ -112,7 +113,7 @@ class World:
 
 @pytest.fixture
 def db(tmp_path: Any) -> Iterator[Database]:
-    database = open_database(f"sqlite:///{tmp_path / 'travel.sqlite'}")
+    database = open_database(sqlite_url(tmp_path / "travel.sqlite"))
     store_seed_data(database, load_seed_data())
     yield database
     database.close()

@@ -15,7 +15,7 @@ from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 from test_forty_four import expected_outcomes
 
-from tests import simulate
+from tests import simulate, simulate_beside_server
 from tests.simulated_trips import SAGAS, Travel, flawed, requests
 from travel.activities import Activities
 from travel.audit import audit
@@ -54,6 +54,14 @@ def test_forty_four_trips_as_on_the_server(sandboxed: bool, next_flags: bool) ->
     report = audit(memory.database)
     assert (report.findings, report.trips, report.completed) == ([], 44, 16)
     memory.close()
+
+
+def test_the_same_trips_end_alike_on_server_and_simulator(temporal_address: str) -> None:
+    """With every kind of fault at every step."""
+    simulator = simulate_beside_server.on_simulator(rounds=2)
+    server = asyncio.run(simulate_beside_server.on_server(temporal_address))
+    assert simulate_beside_server.differences(server, simulator) == []
+    assert simulator.findings == []
 
 
 @pytest.mark.parametrize("name", SAGAS)

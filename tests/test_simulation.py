@@ -360,6 +360,36 @@ def test_a_worker_that_dies_or_forgets(moment: int, arrival: Callable[..., Any])
     assert replays(outcome) == ""
 
 
+@workflow.defn
+class CallsLocally:
+    @workflow.run
+    async def run(self) -> list[str]:
+        first = await workflow.execute_local_activity(book, "room", **STEP)
+        both = asyncio.gather(
+            workflow.execute_local_activity(book, "car", **STEP),
+            workflow.execute_activity(book, "seat", **STEP),
+        )
+        return [first, *await both]
+
+
+@pytest.mark.parametrize("moment", range(1, 14))
+@pytest.mark.parametrize("during", [False, True])
+@pytest.mark.parametrize("workflow_class", [Careful, CallsLocally])
+def test_a_worker_that_dies_over_a_task(workflow_class: type, moment: int, during: bool) -> None:
+    code = Code([Careful, CallsLocally], [book, cancel])
+    outcome = trial(workflow_class, code).run([Crash(moment, during=during)])
+    assert (outcome.status, outcome.problem) == ("completed", None)
+    assert replays(outcome, workflow_class) == ""
+
+
+def test_a_task_that_is_lost_times_out() -> None:
+    moment = trial().run().task_moments[1]
+    outcome = trial().run([Crash(moment, during=True)])
+    assert outcome.handle is not None
+    assert "workflow_task_timed_out" in outcome.handle.events()
+    assert outcome.seconds > 10
+
+
 def test_signals_updates_and_termination_by_schedule() -> None:
     tried = trial()
     noted = tried.run([Signal(6, name="note", args=("a",)), Update(8, name="noted", args=("b",))])

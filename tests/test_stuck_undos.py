@@ -5,6 +5,7 @@ In the simulator, where a year takes a second; what the server has its own word 
 
 from __future__ import annotations
 
+import shutil
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -17,7 +18,7 @@ from temporal import root, run, until
 from temporalio.client import Client, WorkflowFailureError, WorkflowUpdateFailedError
 from temporalio.common import SearchAttributePair, TypedSearchAttributes
 from temporalio.exceptions import ActivityError, ApplicationError, CancelledError
-from temporalio.testing import TimeSkipper
+from temporalio.testing import TimeSkipper, WorkflowEnvironment
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
 from travel import desk
@@ -270,6 +271,7 @@ def test_what_cannot_be_decided_is_refused_in_a_sentence(
 # --- how long it may take --------------------------------------------------------------------
 
 
+SUGGEST_AT = "limit.historyCount.suggestContinueAsNew"
 LATER = ApplicationError("Come again next week.", next_retry_delay=timedelta(days=7))
 
 
@@ -433,9 +435,12 @@ def test_continue_as_new_on_a_server_whose_histories_may_not_grow(
 ) -> None:
     async def test() -> None:
         providers = Providers(book_car=(DOWN, EVER), cancel_hotel=(LATER, 12))
-        limit = ["--dynamic-config-value", "limit.historyCount.suggestContinueAsNew=40"]
-        async with embedded_server(ui=False, extra_args=limit) as server:
-            client = TimeSkipper(await connect(server.address)).client
+        limits = ("frontend.WorkflowTimeSkippingEnabled=true", f"{SUGGEST_AT}=40")
+        options = [part for limit in limits for part in ("--dynamic-config-value", limit)]
+        async with await WorkflowEnvironment.start_time_skipping_v2(
+            dev_server_existing_path=str(shutil.which("temporal")), dev_server_extra_args=options
+        ) as server:
+            client = server.client
             await register_search_attribute(client)
             async with running_worker(client, sqlite_database, interceptors=[providers]):
                 trip = a_trip("LONG-1")

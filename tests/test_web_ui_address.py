@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
+import urllib.request
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from lab.running.web_ui_address import ui_public_path, web_ui_page
 from lab.showing.links import NoLink
+
+from travel.temporal.server import embedded_server
 
 VARIABLES = (
     "JUPYTERHUB_SERVICE_PREFIX",
@@ -62,6 +67,18 @@ def write_down(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **server: str) -
     """As a Jupyter server does for whoever looks for it."""
     monkeypatch.setenv("JPY_PARENT_PID", "4711")
     (tmp_path / "jpserver-4711.json").write_text(json.dumps(server), encoding="utf-8")
+
+
+def test_the_server_serves_its_web_ui_below_that_path() -> None:
+    async def check() -> None:
+        async with embedded_server(ui_public_path="/user/b%C3%B6b/proxy/absolute/{port}") as server:
+            assert server.ui_url is not None
+            origin, _, path = server.ui_url.partition("/user/")
+            assert path == f"b%C3%B6b/proxy/absolute/{urlsplit(origin).port}"
+            with urllib.request.urlopen(server.ui_url, timeout=30) as page:
+                assert f'"/user/{path}' in page.read().decode()
+
+    asyncio.run(check())
 
 
 def test_on_the_kernel_s_own_machine() -> None:

@@ -8,8 +8,9 @@ Read it top down, an import points down only:
 * ``saga``: remembers how to undo each step, and undoes them; can be lifted out whole
 * ``activities``, ``reconciliation``: what a Workflow may ask for
 * ``faults``: the failure model, and the interceptor that carries it out
-* ``providers``: flights, hotels, cars, payments, email
-* ``temporal``: connection, server, runtime, search attributes
+* ``providers``: flights, hotels, cars, payments, email; ``providers.outside``: adapters for
+  hotels that are not ours
+* ``temporal``: connection, server, runtime, search attributes, encryption, metrics
 * ``store``: tables and transactions, requests, inventory, what is held, seed data
 * ``models``, ``errors``: what crosses the wire
 """

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from temporalio import activity
 from temporalio.client import Client, WorkflowExecutionStatus
@@ -98,17 +98,18 @@ class Reconciliation:
         return {code: OUTCOMES[status] for code, status in statuses if status in OUTCOMES}
 
     async def _running(self, ids: Sequence[str]) -> set[str]:
-        """The ids of running Workflows among these, but for those that just began.
+        """The ids of running Workflows among these, as far as the server's list has them.
 
-        The list lags behind, so it spares us questions and answers none: who is not in it is
-        asked about.
+        It lags behind, and has ways of its own with quotation marks. So it spares us
+        questions and answers none: whoever is not in it is asked about.
         """
         found: set[str] = set()
         for first in range(0, len(ids), IDS_A_QUERY):
             quoted = ", ".join(map(_quoted, ids[first : first + IDS_A_QUERY]))
             query = f"ExecutionStatus = 'Running' AND WorkflowId IN ({quoted})"
-            async for workflow in self._client.list_workflows(query):
-                found.add(workflow.id)
+            with suppress(RPCError):  # a server that cannot search
+                async for workflow in self._client.list_workflows(query):
+                    found.add(workflow.id)
         return found
 
     async def _status(self, workflow_id: str) -> WorkflowExecutionStatus | None:

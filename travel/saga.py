@@ -26,13 +26,16 @@ what is owed and what to do. Door by door:
   nobody outside can turn it into an end of the Workflow. The Workflow Task fails,
   and is tried again until the code is mended.
 - *An undo* is asked again until it succeeds. What would end a Workflow on the way
-  forward makes it a stuck undo; the others get their turns meanwhile.
+  forward makes it a stuck undo; the others get their turns meanwhile. One that is
+  definitely refused waits for a person (``try_now``, ``settle``). With ``carry_on`` it
+  outlives the server's limit on an Event History.
 - *A Signal handler*: its failure would close the Workflow at once. So a step that
   fails there ends the handler quietly and makes the block fail, as above. A step
   that comes too late is refused and does no harm. In an Update handler a failed
   step fails the Update alone, and is undone when the block ends.
 - *The end of the Workflow* by another task than the block's (a sibling in a
   ``gather``, a handler that raises) while undos are owed: the Workflow Task fails.
+  But not on a Worker to which every ``Exception`` is a failure.
 
 This module needs nothing but the Temporal SDK, so it can be lifted out whole.
 
@@ -76,7 +79,7 @@ class _HandlerOver(BaseException):
 class _State(Enum):
     NEW = "not begun"
     OPEN = "open"
-    CLOSING = "waiting for steps in handlers"
+    CLOSING = "about to end, and waits for steps in handlers"
     UNDOING = "being undone"
     OVER = "over"
 
@@ -287,7 +290,8 @@ class Saga:
         await workflow.wait_condition(lambda: self._state is not _State.NEW)
 
     async def _refuse(self, name: str, caller: _Caller) -> NoReturn:
-        late = f"{name} is not begun: the saga is {self._state.value}."
+        state = _State.UNDOING if self._failure and self._state is _State.OPEN else self._state
+        late = f"{name} is not begun: the saga is {state.value}."
         if caller is _Caller.SIGNAL:
             workflow.logger.warning(late)
             _end_handler(late)

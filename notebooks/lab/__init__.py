@@ -11,6 +11,7 @@ the ground up; a room imports from those above it in this list only:
 * ``showing``: tables and pictures, the only room that a lesson needs for showing things
 * ``running``: servers, systems and Workers, started and stopped
 * ``breaking``: scenarios, crashes, the switchboard, the scoreboard's numbers
+* ``foreign``: hotel companies that are not ours, and every fault on the line to them
 * ``checking``: how answers are judged; ``exercises``: what is asked
 * ``publishing``: slides, screenshots, the recorded scoreboard
 """

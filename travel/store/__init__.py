@@ -1,1 +1,1 @@
-"""Our database: tables and transactions, requests, inventory, what is held, seed data."""
+"""Our database: where it is, tables and transactions, requests, inventory, holdings, accounts."""

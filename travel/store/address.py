@@ -63,11 +63,16 @@ def parse(text: str) -> URL:
 def shown(url: URL) -> str:
     """Driver, host, port and name, and nothing that could be a secret."""
     if url.get_backend_name() == "sqlite":
-        return f"sqlite:///{url.database}"
+        return f"sqlite:///{on_one_line(url.database or '')}"
     hosts = [url.host] if url.host else _several(url.query.get("host", ()))
     host = ",".join(_only(_PLAIN_HOST, host) for host in hosts)
     port = f":{url.port}" if url.port else ""
     return f"postgresql://{host}{port}/{_only(_PLAIN_NAME, url.database or '')}"
+
+
+def on_one_line(path: Path | str) -> str:
+    """A path as it may stand in a sentence, whatever signs it has."""
+    return "".join(sign if sign.isprintable() else "�" for sign in str(path))
 
 
 def _sqlite_file(text: str, url: URL) -> str:

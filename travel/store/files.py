@@ -11,7 +11,7 @@ from urllib.parse import quote
 from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect
 
 from travel.errors import DatabaseUnavailable, InvalidInput
-from travel.store.address import URL_VARIABLE
+from travel.store.address import URL_VARIABLE, on_one_line
 from travel.store.failures import translated_failures
 
 
@@ -49,7 +49,7 @@ def _check_file(file: Path) -> None:
     except OSError:
         what = "nothing that can be looked at"
     raise InvalidInput(
-        f"There is {what} at {file}; expected the SQLite file of a travel database. "
+        f"There is {what} at {on_one_line(file)}; expected the SQLite file of a travel database. "
         f"Start python -m travel.worker first, or set {URL_VARIABLE}."
     )
 
@@ -75,6 +75,6 @@ def refuse_strangers(file: Path, ours: set[str]) -> None:
         engine.dispose()
     if names and not names & ours:
         raise InvalidInput(
-            f"The file {file} is the database of another program; "
+            f"The file {on_one_line(file)} is the database of another program; "
             "expected a travel database, or a file that does not exist yet."
         )

@@ -26,8 +26,8 @@ import dataclasses
 import os
 import re
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from temporalio.api.common.v1 import Payload
 from temporalio.converter import (
     DataConverter,
@@ -36,6 +36,11 @@ from temporalio.converter import (
 )
 
 from travel.errors import InvalidInput
+
+# The library is imported where it is used: a trip without encryption does not wait for it,
+# and a Workflow's sandbox cannot load it a second time.
+if TYPE_CHECKING:
+    from cryptography.fernet import Fernet
 
 KEY_VARIABLE = "TRAVEL_ENCRYPTION_KEY"
 ENCODING = b"binary/encrypted"
@@ -48,6 +53,8 @@ class EncryptionCodec(PayloadCodec):
 
     def __init__(self, keys: Sequence[str]) -> None:
         """Raises ``InvalidInput``, which never shows a key, if one of them is none."""
+        from cryptography.fernet import MultiFernet
+
         self._fernet = MultiFernet([_cipher(key, n, len(keys)) for n, key in enumerate(keys, 1)])
 
     async def encode(self, payloads: Sequence[Payload]) -> list[Payload]:
@@ -69,6 +76,8 @@ class EncryptionCodec(PayloadCodec):
         return [self._decoded(payload) for payload in payloads]
 
     def _decoded(self, payload: Payload) -> Payload:
+        from cryptography.fernet import InvalidToken
+
         if payload.metadata.get("encoding") != ENCODING:
             return payload
         try:
@@ -98,6 +107,8 @@ def data_converter() -> DataConverter:
 
 
 def _cipher(key: str, number: int, count: int) -> Fernet:
+    from cryptography.fernet import Fernet
+
     # Fernet itself overlooks what does not belong into base64, a second key for instance.
     if not _KEY.fullmatch(key):
         raise InvalidInput(
@@ -108,4 +119,6 @@ def _cipher(key: str, number: int, count: int) -> Fernet:
 
 
 if __name__ == "__main__":
+    from cryptography.fernet import Fernet
+
     print(Fernet.generate_key().decode())

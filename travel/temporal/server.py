@@ -21,7 +21,7 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -50,6 +50,8 @@ SUPERVISOR = Path(__file__).with_name("supervisor.py")
 
 _MEANT_FOR_OTHERS = re.compile(r"(?i)(?:TEMPORAL|GRPC|OTEL)_.*|.*_PROXY").fullmatch
 
+_COMPLAINTS = ("Error: ", "panic: ", "fatal error: ")
+
 _embedded_addresses: set[str] = set()
 
 
@@ -69,11 +71,20 @@ class Server:
     ui_url: str | None
     pid: int
     _supervisor: subprocess.Popen[bytes] = field(repr=False)
+    _errors: IO[bytes] = field(repr=False)
 
     @property
     def is_running(self) -> bool:
         """False once it was stopped, or died."""
         return self._supervisor.poll() is None
+
+    @property
+    def last_words(self) -> str:
+        """How it ended, if not by ``stop()``: what it complained of, and its exit code."""
+        self._errors.seek(0)
+        lines = self._errors.read().decode(errors="replace").splitlines()
+        complaint = next((line for line in lines if line.startswith(_COMPLAINTS)), "")
+        return " ".join([complaint[:MAX_REASON], *lines[-1:]]).strip().removesuffix(".")
 
     async def stop(self) -> None:
         """End the server: at once, or with a database file within a few seconds."""
@@ -149,24 +160,29 @@ async def _start_once(
         arguments = _arguments(grpc, web if ui else None, path, database_filename)
         ports = [grpc, web] if ui else [grpc]
         grace_seconds = DATABASE_GRACE_SECONDS if database_filename else 0.0
-        supervisor, pid = await _run([executable, *arguments], ports, grace_seconds)
+        supervisor, pid, errors = await _run([executable, *arguments], ports, grace_seconds)
     address = f"{LOOPBACK}:{grpc}"
     _embedded_addresses.add(address)
-    return Server(address, f"http://{LOOPBACK}:{web}{path}" if ui else None, pid, supervisor)
+    return Server(
+        address, f"http://{LOOPBACK}:{web}{path}" if ui else None, pid, supervisor, errors
+    )
 
 
 async def _run(
     command: list[str], ports: list[int], grace_seconds: float
-) -> tuple[subprocess.Popen[bytes], int]:
-    """Supervisor and process id of a server that answers on all ``ports``, gRPC first."""
-    with tempfile.TemporaryFile() as errors:
+) -> tuple[subprocess.Popen[bytes], int, IO[bytes]]:
+    """Supervisor, process id and errors of a server that answers on all ``ports``, gRPC first."""
+    with ExitStack() as stack:
+        errors = stack.enter_context(tempfile.TemporaryFile())
         supervisor = _launch(command, grace_seconds, errors)
         try:
             await _until_ready(supervisor, ports, errors)
-            return supervisor, _server_pid(supervisor)
+            pid = _server_pid(supervisor)
         except BaseException:
             await asyncio.to_thread(_stop, supervisor)
             raise
+        stack.pop_all()  # closed with the Server
+    return supervisor, pid, errors
 
 
 def find_executable() -> str | None:

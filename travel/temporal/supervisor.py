@@ -30,6 +30,8 @@ def main(grace_seconds: float, command: list[str]) -> None:
     try:
         print(server.pid, flush=True)
         wait_while_wanted(server, caller)
+        if (code := server.poll()) is not None:
+            print(f"It ended by itself, exit code {code}.", file=sys.stderr, flush=True)
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         stop(server, grace_seconds)

@@ -27,7 +27,7 @@ Worker is not counted twice.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from temporalio import workflow
@@ -39,20 +39,22 @@ class SagaMetrics:
     def __init__(self) -> None:
         self._began: datetime | None = None
         self._done = False
-        self._stuck_since: dict[str, datetime] = {}
 
-    def changed(self, *, compensating: bool, to_undo: Sequence[str], stuck: Sequence[str]) -> None:
-        """``to_undo`` and ``stuck`` are names of undos, as ``Saga`` has them."""
+    def changed(
+        self, *, compensating: bool, to_undo: Sequence[str], stuck: Mapping[str, datetime]
+    ) -> None:
+        """``to_undo`` are names of undos, ``stuck`` says since when; as ``Saga`` has them."""
         if not compensating or self._done:
             return
         now, meter = workflow.now(), workflow.metric_meter()
         if self._began is None:
-            self._began = now
-            meter.create_counter("travel_sagas_compensating").add(1)
-        for undo in stuck:
-            so_far = now - self._stuck_since.setdefault(undo, now)
+            # A run that takes over from one with a full history goes on with the same saga.
+            self._began = min([now, *stuck.values()])
+            if workflow.info().continued_run_id is None:
+                meter.create_counter("travel_sagas_compensating").add(1)
+        for undo, since in stuck.items():
             histogram = meter.create_histogram_timedelta("travel_undo_stuck", unit="duration")
-            histogram.record(so_far, {"undo": undo})
+            histogram.record(now - since, {"undo": undo})
         if not to_undo:
             self._done = True
             histogram = meter.create_histogram_timedelta("travel_saga_undoing", unit="duration")

@@ -27,7 +27,6 @@ BOOKING = """
             price_cents = flight.price_cents + hotel.price_cents + car.price_cents
             bill = PaymentRequest(request.confirmation_code, request.customer, price_cents)
             await call(Activities.accept_payment, bill)
-            undos.append(Activities.refund_payment)
 """
 
 HEAD = """

@@ -28,6 +28,7 @@ from lab.showing.scoreboards import Cell, Scoreboard
 from travel.errors import Rejected, Unavailable
 from travel.faults import Fault
 from travel.models import HotelBooking, Passenger, TripRequest, idempotency_key
+from travel.store.address import sqlite_url
 from travel.store.database import Database, open_database, order_replies, orders, room_holds
 from travel.store.inventory import store_seed_data
 from travel.store.seed_data import load_seed_data
@@ -114,7 +115,7 @@ def try_hotels(
     if database is not None:
         return [_Play(database, kind, use, trial).outcome() for trial in which or trials()]
     with tempfile.TemporaryDirectory(dir=scratch_folder()) as folder:
-        own = open_database(f"sqlite:///{Path(folder, 'travel.sqlite')}")
+        own = open_database(sqlite_url(Path(folder, "travel.sqlite")))
         try:
             store_seed_data(own, load_seed_data())
             return try_hotels(kind, use, which, database=own)

@@ -8,6 +8,7 @@ __getattr__ = exported(
         "activities_by_worker": "shares",
         "build_of": "deployments",
         "Downtime": "downtime",
+        "Refusal": "downtime",
         "histories": "many",
         "move_once": "deployments",
         "Pause": "pause",

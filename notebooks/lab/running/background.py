@@ -46,8 +46,11 @@ def _no_answer(error: Exception) -> str:
     # Imported by now, if there is one: a server boots while this is imported for the first time.
     from temporalio.service import RPCError, RPCStatusCode
 
-    gone = isinstance(error, RPCError) and error.status == RPCStatusCode.UNAVAILABLE
-    return str(error) if gone else ""
+    if not isinstance(error, RPCError):
+        return ""
+    # A connection that breaks in the middle of a call comes as UNKNOWN.
+    broke = error.status == RPCStatusCode.UNKNOWN and "transport" in error.message
+    return error.message if broke or error.status == RPCStatusCode.UNAVAILABLE else ""
 
 
 @cache

@@ -1,4 +1,4 @@
-"""A provider that is down for a while, by the clock: minutes, hours, days."""
+"""A provider that is down for a while, by the clock; and one that says no."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
+from travel.errors import Rejected
 from travel.faults import Fault
 
 
@@ -38,3 +39,17 @@ class Downtime:
             said = f"{step}: closed, come back in {self.retry_after}."
             raise ApplicationError(said, type="Unavailable", next_retry_delay=self.retry_after)
         return Fault.OUTAGE
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A provider that says no to this step, each time and for good."""
+
+    step: str
+    reason: str
+
+    def draw(self, step: str, confirmation_code: str, attempt: int) -> Fault | None:
+        """See ``FaultModel.draw``."""
+        if step == self.step:
+            raise Rejected(f"{step}: {self.reason}")
+        return None

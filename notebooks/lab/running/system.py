@@ -122,7 +122,7 @@ class Trip:
                 if waited >= seconds:
                     raise StillUnderWay(await self._still_under_way(seconds))
                 if not self.system.server.is_running:
-                    raise ServerGone.after("its process has ended")
+                    raise ServerGone.after(self.system.server.last_words or "its process has ended")
                 tick, began = min(TICK_SECONDS, seconds - waited), clock()
                 await asyncio.wait([ending], timeout=tick)
                 # A laptop that slept meanwhile has not waited.
@@ -152,6 +152,10 @@ class Trip:
     async def query(self, query: Any) -> Any:
         """Ask the Workflow, for example ``await trip.query(BookTrip.progress)``."""
         return await background().run(self.handle.query(query))
+
+    async def update(self, update: Any, message: Any) -> Any:
+        """Send an Update and wait for its answer, as ``await trip.update(BookTrip.decide, …)``."""
+        return await background().run(self.handle.execute_update(update, message))
 
     async def history(self) -> History:
         """What Temporal recorded of this trip."""

@@ -21,6 +21,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import traceback
 from collections.abc import Iterable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass, field
@@ -33,6 +34,8 @@ from temporalio.worker import Interceptor
 from lab.running.errors import LabError
 from lab.running.switches import Switches
 from lab.running.system import System, start
+from travel.console import leave
+from travel.errors import TravelError
 from travel.faults import Fault, FaultModel, RandomFaults, ScriptedFault, ScriptedFaults
 from travel.faults.injection import FaultInjection
 from travel.store.database import open_database
@@ -303,7 +306,20 @@ async def _main() -> None:
     await _work(orders, stopping)
 
 
+def _run() -> int:
+    """Work until told to stop; the last line on standard error says why it failed."""
+    try:
+        asyncio.run(_main())
+    except TravelError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except Exception:
+        traceback.print_exc()
+        return 1
+    return 0
+
+
 if __name__ == "__main__":
     import lab  # noqa: F401  makes the package "travel" importable
 
-    asyncio.run(_main())
+    leave(_run())

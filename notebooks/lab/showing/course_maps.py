@@ -33,16 +33,16 @@ NOTEBOOKS = (
     Notebook(0, "Forty-four trips", "which failure undoes what", 20, core=True),
     Notebook(1, "Retry before you compensate", "a blip is no failure", 25, core=True),
     Notebook(1, "What not to compensate", "the pivot: no way back", 30, core=True),
-    Notebook(1, "The lost acknowledgement", "register the undo first", 40, core=True),
+    Notebook(1, "The lost acknowledgement", "register the undo first", 35, core=True),
     Notebook(1, "Providers that are not yours", "no key, no tombstone, a refusal", 25),
-    Notebook(2, "Kill the Worker", "replay brings it back", 20),
+    Notebook(2, "Kill the Worker", "replay brings it back", 15),
     Notebook(2, "Change it under running trips", "version first, patch second", 25),
     Notebook(2, "Book in parallel", "settle what is in flight", 25),
     Notebook(2, "When an undo is stuck", "a person who decides", 25),
     Notebook(2, "What a saga cannot promise", "a clean audit and a lost sale", 25),
     Notebook(2, "Beyond one machine", "who cleans up?", 25),
     Notebook(3, "Capstone", "a step of your own, proven", 40),
-    Notebook(3, "Your own saga", "from an empty file", 60, core=True),
+    Notebook(3, "Your own saga", "from an empty file", 45, core=True),
 )
 """In their order: the number of a notebook is its place."""
 

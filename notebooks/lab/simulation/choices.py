@@ -46,7 +46,7 @@ class Fate(str, Enum):
     """The Worker process dies between the doing and the reply."""
 
 
-FAULTS = tuple(fate for fate in Fate if fate is not Fate.OK)
+FAULTS: tuple[Fate, ...] = tuple(fate for fate in Fate if fate is not Fate.OK)
 
 
 class Site(NamedTuple):

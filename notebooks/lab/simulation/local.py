@@ -206,10 +206,21 @@ class LocalTask:
         if not in_turn:
             self.server.resume(self.run)
 
+    def restart(self) -> None:
+        """Its Workflow Task was lost, and with it whatever it came to: run it anew."""
+        self.resolved = self.begun = self._cancelled = False
+        self.current = None
+        self._stop()
+
     def _finish(self) -> None:
         self.resolved = True
+        self.run.reverts.append(self.restart)
+        self._stop()
+
+    def _stop(self) -> None:
         for item in self._items:
             item.cancel()
+        self._items = []
 
     def _wrapped(self, message: str, cause: Failure, state: int) -> Failure:
         return new_failure(

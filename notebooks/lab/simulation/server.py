@@ -208,8 +208,10 @@ class Server:
         self.graveyard.append(self.worker)
         self.worker = Worker(VirtualLoop(self.queue))
         self.up_at = self.now + self.restart
-        for runs in self.runs.values():
-            runs[-1].evict()
+        for run in [runs[-1] for runs in self.runs.values()]:
+            run.evict()
+            if run.task_open:
+                tasks.lose_task(self, run)
 
     def activity_task(self, run: Run, command: Any, metadata: Any) -> ActivityTask:
         """An Activity that a Workflow schedules."""
@@ -423,9 +425,11 @@ class Server:
         run.update_jobs = []
         run.task_jobs = jobs
         run.task_time = max(self.now, run.task_time)
-        catch_up(run)
+        worker = self.worker
         self._arrive_meanwhile()
-        self._turn(run, jobs)
+        if self.worker is worker:
+            catch_up(run)
+            self._turn(run, jobs)
 
     def _held(self, run: Run) -> bool:
         """Whether the task waits for one more event, so that more comes in one activation."""

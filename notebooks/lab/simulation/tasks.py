@@ -12,6 +12,7 @@ from temporalio.api.failure.v1 import Failure
 from .clock import SECOND
 from .commands import CLOSING, SEND
 from .forms import execution, new_failure, queue, seconds, sticky_queue
+from .retries import START_TO_CLOSE
 from .run import CORE_FLAGS, Outgoing, Run
 
 if TYPE_CHECKING:
@@ -187,38 +188,61 @@ def _flush(server: Server, run: Run) -> None:
 
 def fail_task(server: Server, run: Run, failure: Failure, cause: int | None = None) -> None:
     """The Worker could not do it: all of it is tried again, from the history."""
+    _take_back(run)
+    run.task_failure = failure
+    about = {"cause": cause or BUG, "failure": failure, "identity": server.identity}
+    _write_end(server, run, "workflow_task_failed", about)
+    server.count("Workflow Task failed")
+    _try_again(server, run)
+
+
+def lose_task(server: Server, run: Run) -> None:
+    """The Worker died over it: when its timeout has passed, another one is given it."""
+    task = run.tasks_begun
+
+    def time_out() -> None:
+        if not run.task_open or run.tasks_begun != task or run.status != RUNNING:
+            return
+        _take_back(run)
+        _write_end(server, run, "workflow_task_timed_out", {"timeout_type": START_TO_CLOSE})
+        server.count("Workflow Task timed out")
+        _try_again(server, run)
+
+    delay = round(run.start.task_timeout * SECOND)
+    server.queue.push(delay, time_out, f"Workflow Task of {run.id} times out")
+
+
+def _take_back(run: Run) -> None:
+    """What the Workflow asked for in this task was never sent."""
     for revert in reversed(run.reverts):
         revert()
     run.reverts = []
     run.outgoing, run.rejections = [], []
-    run.locals = {seq: local for seq, local in run.locals.items() if not local.resolved}
     run.journal = [entry for entry in run.journal if entry.task != run.tasks]
     run.tasks -= 1
     run.flags = set(run.recorded_flags)
-    run.jobs = [*(job for job in run.task_jobs if not job.HasField("do_update")), *run.jobs]
-    run.update_jobs = [
-        *(job for job in run.task_jobs if job.HasField("do_update")),
-        *run.update_jobs,
-    ]
+    updates = [job for job in run.task_jobs if job.HasField("do_update")]
+    others = [job for job in run.task_jobs if not job.HasField("do_update")]
+    late = [job for job in run.jobs if not job.resolve_activity.is_local]
+    run.jobs = [*others, *late]
+    run.update_jobs = [*updates, *run.update_jobs]
+    for local in run.locals.values():
+        local.restart()
     run.evict()
+
+
+def _write_end(server: Server, run: Run, name: str, about: dict[str, Any]) -> None:
+    """Only a task's first attempt is in the history, unless a later one succeeds."""
     scheduled, begun = run.task_events
-    if run.task_attempt == 1:
-        run.events.add(
-            "workflow_task_failed",
-            server.now,
-            {
-                "scheduled_event_id": scheduled,
-                "started_event_id": begun,
-                "cause": cause or BUG,
-                "failure": failure,
-                "identity": server.identity,
-            },
-        )
-    else:
+    if run.task_attempt > 1:
         run.events.drop_last(2)
+        return
+    attributes = {"scheduled_event_id": scheduled, "started_event_id": begun, **about}
+    run.events.add(name, server.now, attributes)
+
+
+def _try_again(server: Server, run: Run) -> None:
     run.task_open = False
-    run.task_failure = failure
-    server.count("Workflow Task failed")
     news = bool(run.buffered)
     _flush(server, run)
     if run.status == RUNNING:

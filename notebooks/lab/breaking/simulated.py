@@ -261,7 +261,7 @@ class Bench:
         problem: Exception | None = None
         try:
             simulation.run()
-            if verify:
+            if verify and not simulation.exhausted:
                 simulation.verify()
         except Exception as error:
             problem = error

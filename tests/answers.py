@@ -14,7 +14,6 @@ import tests.paths  # noqa: F401
 
 # isort: split
 from exercise_answers.generated import Generated, all_answers
-from lab.checking.exercise import WorkflowExercise
 from lab.checking.modules import CellProblem
 from lab.checking.report_card import ReportCard
 from lab.exercises import ALL
@@ -28,7 +27,7 @@ def card_of(exercise: str, given: object) -> ReportCard:
 async def _card_of(name: str, given: object) -> ReportCard:
     exercise = ALL[name]
     try:
-        if isinstance(exercise, WorkflowExercise):
+        if hasattr(exercise, "judge_cell"):
             return await exercise.judge_cell(str(given))
         return await exercise.judge(given)
     except CellProblem as problem:

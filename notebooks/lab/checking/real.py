@@ -55,12 +55,40 @@ async def book_for_real(
     return Problem("incomplete", findings[0].problem) if findings else None
 
 
+async def run_for_real(
+    workflows: Sequence[Any], argument: Any, activities: Sequence[Any]
+) -> Problem | None:
+    """Run a Workflow of another domain on the kernel's server; the problem, if it has one."""
+    number = next(_numbers)
+    try:
+        system = await start(
+            workflows=list(workflows),
+            namespace=EXERCISES,
+            queue=f"exercise-{number}",
+            further_activities=lambda database: activities,
+        )
+    except RuntimeError as error:
+        return Problem("bug", f"the Worker refuses it: {error.__cause__ or error}")
+    try:
+        ended = await background().run(_run(system, workflows[0], argument, f"real-{number}"))
+    finally:
+        await system.close()
+    return Problem("incomplete", ended) if ended else None
+
+
 async def _book(system: System, design: Any, request: TripRequest) -> str:
-    """Start it by its name, so that no type is expected of its result."""
+    ended = await _run(system, design, request, request.workflow_id)
+    if not ended:
+        booking_requests.record_outcome(system.database, request, "booked")
+    return ended
+
+
+async def _run(system: System, design: Any, argument: Any, workflow_id: str) -> str:
+    """Start it by its name, so that no type is expected of its result; what went wrong."""
     name = getattr(design, "__temporal_workflow_definition").name
     assert system.queue, "each check has a Task Queue of its own"
     handle = await system.client.start_workflow(
-        name, request, id=request.workflow_id, task_queue=system.queue
+        name, argument, id=workflow_id, task_queue=system.queue
     )
     try:
         await asyncio.wait_for(handle.result(), PATIENCE_SECONDS)
@@ -69,5 +97,4 @@ async def _book(system: System, design: Any, request: TripRequest) -> str:
     except TimeoutError:
         await handle.terminate("it did not end")
         return "the Workflow did not end"
-    booking_requests.record_outcome(system.database, request, "booked")
     return ""

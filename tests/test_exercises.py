@@ -15,7 +15,7 @@ from exercise_answers import ANSWERS, CORRECT, UNTOUCHED
 from exercise_answers.generated import Generated, all_answers
 from lab.checking import exercise as checking
 from lab.checking.mistakes import MISTAKES
-from lab.exercises import ALL, ex11_capstone, ex16_your_own_saga
+from lab.exercises import ALL, ex15_capstone, ex16_your_own_saga
 
 CASES = [(name, answer) for name, answers in ANSWERS.items() for answer in answers]
 REFERENCES = [
@@ -35,7 +35,7 @@ def simulated_only(monkeypatch: pytest.MonkeyPatch) -> None:
         return None
 
     monkeypatch.setattr(checking, "book_for_real", no_problem)
-    monkeypatch.setattr(ex11_capstone, "book_for_real", no_problem)
+    monkeypatch.setattr(ex15_capstone, "book_for_real", no_problem)
     monkeypatch.setattr(ex16_your_own_saga, "_for_real", no_problem)
 
 

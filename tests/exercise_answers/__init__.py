@@ -9,11 +9,11 @@ from exercise_answers import (
     ex06,
     ex07,
     ex08,
-    ex08_outside,
-    ex09,
     ex10,
     ex11,
     ex13,
+    ex14,
+    ex15,
     ex16,
 )
 from exercise_answers.answer import CORRECT, UNTOUCHED, Answer
@@ -27,11 +27,11 @@ MODULES = (
     ex06,
     ex07,
     ex08,
-    ex08_outside,
-    ex09,
     ex10,
     ex11,
     ex13,
+    ex14,
+    ex15,
     ex16,
 )
 

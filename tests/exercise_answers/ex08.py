@@ -1,55 +1,131 @@
 """Answers to the exercise of notebook 08."""
 
-from lab.exercises import car_first
-from lab.exercises.ex08_kill_the_worker import HEAD, TAIL
+from __future__ import annotations
 
-from exercise_answers.answer import CORRECT, UNTOUCHED, Answer, changed
+from datetime import timedelta
+from typing import Any
 
-REFERENCE = car_first.solution_code
+from exercise_answers.answer import CORRECT, UNTOUCHED, Answer
+from travel.errors import Rejected, Unavailable
+from travel.providers.outside import IN_FLIGHT
 
-IN_A_LOOP = (
-    HEAD
-    + """        steps = [self._book_hotel, self._book_car]
-        if workflow.patched("v2"):
-            steps.reverse()
-        booked = {step.__name__: await step(trip) for step in steps}
-        hotel, car = booked["_book_hotel"], booked["_book_car"]
-"""
-    + TAIL
-)
 
-BY_SUPER = (
-    changed(
-        HEAD,
-        (
-            "        flight = await self._book_flight(trip)\n",
-            '        if not workflow.patched("the car comes first"):\n'
-            "            return await super()._book(trip)\n"
-            "        flight = await self._book_flight(trip)\n"
-            "        car = await self._book_car(trip)\n"
-            "        hotel = await self._book_hotel(trip)\n",
-        ),
-    )
-    + TAIL
-)
+def untouched(company: Any, notes: Any, key: str, *rest: Any) -> Any:
+    raise NotImplementedError
 
-NEW = "        car = await self._book_car(trip)\n        hotel = await self._book_hotel(trip)\n"
-OLD = "        hotel = await self._book_hotel(trip)\n        car = await self._book_car(trip)\n"
+
+def book(company: Any, notes: Any, key: str, order: Any, now: float) -> Any:
+    if notes.get("undone"):
+        raise Rejected("it was undone")
+    if found := company.find(key):
+        return found[0]
+    if now < notes.get("last sent", 0) + IN_FLIGHT.total_seconds():
+        raise Unavailable("a request may be under way", retry_after=IN_FLIGHT)
+    notes["last sent"] = now
+    return company.reserve(order)
+
+
+def cancel(company: Any, notes: Any, key: str, now: float) -> None:
+    notes["undone"] = True
+    for reservation in company.find(key):
+        company.cancel(reservation.number)
+    if now < notes.get("last sent", 0) + IN_FLIGHT.total_seconds():
+        raise Unavailable("a request may still arrive", retry_after=IN_FLIGHT)
+
+
+def book_once_ever(company: Any, notes: Any, key: str, order: Any, now: float) -> Any:
+    """One request at most: less is booked, and nothing is lost."""
+    if "undone" in notes:
+        raise Rejected("too late")
+    found = company.find(key)
+    if found:
+        return found[0]
+    if "sent" in notes:
+        raise Unavailable("sent already")
+    notes["sent"] = now
+    return company.reserve(order)
+
+
+def cancel_slowly(company: Any, notes: Any, key: str, now: float) -> None:
+    notes["undone"] = True
+    if "sent" in notes and now - notes["sent"] < 60:
+        raise Unavailable("wait", retry_after=timedelta(minutes=1))
+    for reservation in company.find(key):
+        company.cancel(reservation.number)
+
+
+def book_with_a_list(company: Any, notes: Any, key: str, order: Any, now: float) -> Any:
+    requests = notes.setdefault("requests", [])
+    if None in requests:
+        raise Rejected("undone")
+    for reservation in company.find(key):
+        return reservation
+    if any(now - sent < 30 for sent in requests):
+        raise Unavailable("patience")
+    requests.append(now)
+    return company.reserve(order)
+
+
+def cancel_with_a_list(company: Any, notes: Any, key: str, now: float) -> None:
+    requests = notes.setdefault("requests", [])
+    sent = [moment for moment in requests if moment is not None]
+    if None not in requests:
+        requests.append(None)
+    for reservation in company.find(key):
+        company.cancel(reservation.number)
+    if sent and now - max(sent) < 30:
+        raise Unavailable("once more")
+
+
+def book_without_looking(company: Any, notes: Any, key: str, order: Any, now: float) -> Any:
+    if notes.get("undone"):
+        raise Rejected("it was undone")
+    return company.reserve(order)
+
+
+def book_after_a_look(company: Any, notes: Any, key: str, order: Any, now: float) -> Any:
+    if notes.get("undone"):
+        raise Rejected("it was undone")
+    found = company.find(key)
+    return found[0] if found else company.reserve(order)
+
+
+def cancel_what_is_found(company: Any, notes: Any, key: str, now: float) -> None:
+    notes["undone"] = True
+    for reservation in company.find(key):
+        company.cancel(reservation.number)
+
+
+def book_undone_or_not(company: Any, notes: Any, key: str, order: Any, now: float) -> Any:
+    return book(company, {**notes, "undone": False}, key, order, now)
+
+
+def cancel_that_never_ends(company: Any, notes: Any, key: str, now: float) -> None:
+    cancel_what_is_found(company, notes, key, now)
+    raise Unavailable("to be sure", retry_after=IN_FLIGHT)
+
+
+def note_afterwards(company: Any, notes: Any, key: str, order: Any, now: float) -> Any:
+    """The note is written when the reply is there, so a lost reply leaves none."""
+    if notes.get("undone"):
+        raise Rejected("it was undone")
+    if found := company.find(key):
+        return found[0]
+    reservation = company.reserve(order)
+    notes["last sent"] = now
+    return reservation
+
 
 ANSWERS = {
-    "car_first": {
-        "untouched": Answer(car_first.skeleton, UNTOUCHED),
-        "reference": Answer(REFERENCE, CORRECT),
-        "steps in a list": Answer(IN_A_LOOP, CORRECT),
-        "the old way by super()": Answer(BY_SUPER, CORRECT),
-        "not patched": Answer(HEAD + NEW + TAIL, "replay"),
-        "not changed": Answer(HEAD + OLD + TAIL, "no change"),
-        "patched the wrong way round": Answer(
-            changed(
-                REFERENCE,
-                ('if workflow.patched("car-first")', 'if not workflow.patched("car-first")'),
-            ),
-            "replay",
-        ),
+    "without_a_key": {
+        "untouched": Answer((untouched, untouched), UNTOUCHED),
+        "reference": Answer((book, cancel), CORRECT),
+        "one request ever": Answer((book_once_ever, cancel_slowly), CORRECT),
+        "a list of requests": Answer((book_with_a_list, cancel_with_a_list), CORRECT),
+        "no look": Answer((book_without_looking, cancel), "not idempotent"),
+        "no tombstone": Answer((book_undone_or_not, cancel), "no tombstone"),
+        "one look": Answer((book_after_a_look, cancel_what_is_found), "under way"),
+        "noted too late": Answer((note_afterwards, cancel), "under way"),
+        "never sure": Answer((book, cancel_that_never_ends), "never ended"),
     }
 }

@@ -1,70 +1,55 @@
 """Answers to the exercise of notebook 10."""
 
-from exercise_answers.answer import CORRECT, UNTOUCHED, Answer
-from travel.store.holdings import Trip
+from lab.exercises import car_first
+from lab.exercises.ex10_change_it_under_running_trips import HEAD, TAIL
 
-Trips = dict[str, Trip]
+from exercise_answers.answer import CORRECT, UNTOUCHED, Answer, changed
 
+REFERENCE = car_first.solution_code
 
-def untouched(trips: Trips, running: set[str]) -> list[str]:
-    raise NotImplementedError
+IN_A_LOOP = (
+    HEAD
+    + """        steps = [self._book_hotel, self._book_car]
+        if workflow.patched("v2"):
+            steps.reverse()
+        booked = {step.__name__: await step(trip) for step in steps}
+        hotel, car = booked["_book_hotel"], booked["_book_car"]
+"""
+    + TAIL
+)
 
+BY_SUPER = (
+    changed(
+        HEAD,
+        (
+            "        flight = await self._book_flight(trip)\n",
+            '        if not workflow.patched("the car comes first"):\n'
+            "            return await super()._book(trip)\n"
+            "        flight = await self._book_flight(trip)\n"
+            "        car = await self._book_car(trip)\n"
+            "        hotel = await self._book_hotel(trip)\n",
+        ),
+    )
+    + TAIL
+)
 
-def reference(trips: Trips, running: set[str]) -> list[str]:
-    return [
-        code
-        for code, trip in trips.items()
-        if trip.request and not trip.completed and not trip.empty and code not in running
-    ]
-
-
-def by_hand(trips: Trips, running: set[str]) -> set[str]:
-    found = set()
-    for code in trips.keys() - running:
-        trip = trips[code]
-        stands = trip.outcome == "booked" or (trip.outcome is None and trip.charged_cents > 0)
-        if (trip.seats or trip.nights or trip.days or trip.charged_cents) and not stands:
-            found.add(code)
-    return found
-
-
-def by_filter(trips: Trips, running: set[str]) -> list[str]:
-    def gone(code: str) -> bool:
-        return code not in running and not (trips[code].completed or trips[code].empty)
-
-    return sorted(filter(gone, trips))
-
-
-def whatever_is_not_running(trips: Trips, running: set[str]) -> list[str]:
-    return [code for code in trips if code not in running and not trips[code].empty]
-
-
-def running_too(trips: Trips, running: set[str]) -> list[str]:
-    return [code for code, trip in trips.items() if not trip.completed and not trip.empty]
-
-
-def only_failed(trips: Trips, running: set[str]) -> list[str]:
-    return [code for code, trip in trips.items() if trip.outcome == "failed" and not trip.empty]
-
-
-def only_booked_stand(trips: Trips, running: set[str]) -> list[str]:
-    return [
-        code
-        for code, trip in trips.items()
-        if trip.outcome != "booked" and not trip.empty and code not in running
-    ]
-
+NEW = "        car = await self._book_car(trip)\n        hotel = await self._book_hotel(trip)\n"
+OLD = "        hotel = await self._book_hotel(trip)\n        car = await self._book_car(trip)\n"
 
 ANSWERS = {
-    "who_is_abandoned": {
-        "untouched": Answer(untouched, UNTOUCHED),
-        "reference": Answer(reference, CORRECT),
-        "by hand, a set": Answer(by_hand, CORRECT),
-        "a filter": Answer(by_filter, CORRECT),
-        "whatever is not running": Answer(whatever_is_not_running, "standing released"),
-        "running ones too": Answer(running_too, "running released"),
-        "only those told failed": Answer(only_failed, "left"),
-        "only booked ones stand": Answer(only_booked_stand, "standing released"),
-        "nothing": Answer(lambda trips, running: [], "left"),
+    "car_first": {
+        "untouched": Answer(car_first.skeleton, UNTOUCHED),
+        "reference": Answer(REFERENCE, CORRECT),
+        "steps in a list": Answer(IN_A_LOOP, CORRECT),
+        "the old way by super()": Answer(BY_SUPER, CORRECT),
+        "not patched": Answer(HEAD + NEW + TAIL, "replay"),
+        "not changed": Answer(HEAD + OLD + TAIL, "no change"),
+        "patched the wrong way round": Answer(
+            changed(
+                REFERENCE,
+                ('if workflow.patched("car-first")', 'if not workflow.patched("car-first")'),
+            ),
+            "replay",
+        ),
     }
 }

@@ -15,12 +15,12 @@ from lab.exercises.ex04_forty_four_trips import predict_compensations
 from lab.exercises.ex05_retry import never_stuck, patience
 from lab.exercises.ex06_what_not_to_compensate import survive_a_cancel, the_pivot
 from lab.exercises.ex07_lost_acknowledgement import ask_twice, register_first
-from lab.exercises.ex08_kill_the_worker import car_first
 from lab.exercises.ex08_outside_hotels import without_a_key
-from lab.exercises.ex09_book_in_parallel import side_by_side
-from lab.exercises.ex10_beyond_one_machine import who_is_abandoned
-from lab.exercises.ex11_capstone import defend_it, insurance_desk, insured_trip
+from lab.exercises.ex10_change_it_under_running_trips import car_first
+from lab.exercises.ex11_book_in_parallel import side_by_side
 from lab.exercises.ex13_what_a_saga_cannot_promise import which_tool
+from lab.exercises.ex14_beyond_one_machine import who_is_abandoned
+from lab.exercises.ex15_capstone import defend_it, insurance_desk, insured_trip
 from lab.exercises.ex16_your_own_saga import shop_audit, shop_desk, shop_saga
 
 ALL: dict[str, Exercise] = {

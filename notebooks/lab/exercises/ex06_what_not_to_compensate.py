@@ -69,7 +69,7 @@ PIVOT_SOLUTION = (
 
 THINKING = BOOKING.replace(
     "            await call(Activities.accept_payment, bill)\n",
-    "            await workflow.sleep(timedelta(hours=1))  # the customer may think again\n"
+    "            await workflow.sleep(timedelta(hours=1))  # to change their mind\n"
     "            await call(Activities.accept_payment, bill)\n",
 )
 

@@ -1,4 +1,4 @@
-"""Notebook 10: which trips may be released when their Workflow is gone?"""
+"""Notebook 14: which trips may be released when their Workflow is gone?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Notebook 11: insure the trip, and defend it."""
+"""Notebook 15: insure the trip, and defend it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Notebook 08: change the code of trips that are under way."""
+"""Notebook 10: change the code of trips that are under way."""
 
 from __future__ import annotations
 

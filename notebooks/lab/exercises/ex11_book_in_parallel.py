@@ -1,4 +1,4 @@
-"""Notebook 09: flight, hotel and car at once."""
+"""Notebook 11: flight, hotel and car at once."""
 
 from dataclasses import replace
 from typing import Any

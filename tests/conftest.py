@@ -1,6 +1,7 @@
 """Plumbing that many tests share: what ``pytest --all`` adds, a database of each kind."""
 
 import asyncio
+import logging
 import os
 import signal
 import uuid
@@ -67,6 +68,13 @@ def _is_wanted(config: pytest.Config, item: pytest.Item) -> bool:
         return True
     asked_for = [Path(argument.split("::")[0]) for argument in config.args]
     return any((config.invocation_params.dir / path) == item.path for path in asked_for)
+
+
+@pytest.fixture(autouse=True)
+def logs_as_ever() -> Iterator[None]:
+    """The lab silences the SDK's logs for its whole process, and so for the tests after it."""
+    logging.getLogger("temporalio").setLevel(logging.NOTSET)
+    yield
 
 
 @pytest.fixture(scope="session")

@@ -230,6 +230,14 @@ class Bench:
 
         self.triggers.at(request.workflow_id, step, attempt, act)
 
+    def next_version(self, workflows: Sequence[Any]) -> Code:
+        """Other Workflows with the same Activities, for ``deploy``."""
+        return Code(
+            workflows,
+            [Activities(self.memory.database)],
+            interceptors=[Recalling(self._world)],
+        )
+
     def deploy(self, code: Code, moment: int) -> None:
         """In the next trip the Worker is stopped at that moment, and one with this code started."""
         self._deployment = (code, moment)

@@ -12,8 +12,7 @@ from lab.checking.exercise import WorkflowExercise
 from lab.checking.modules import Answer
 from lab.checking.report_card import Line
 from lab.checking.trials import Found, Problem
-from lab.simulation import Code, NotDeterministic
-from travel.activities import Activities
+from lab.simulation import NotDeterministic
 from travel.workflows.book_trip import BookTrip
 
 HEAD = """
@@ -93,7 +92,7 @@ def _old_trip(loaded: Answer, place: int, scenario: Scenario) -> Line:
     """Begin it with the old code, and go on with the new during each step in turn."""
     tried, should = scenario.name, "fits the new code, whenever that is deployed"
     bench = Bench(BookTrip)
-    new = Code(loaded.workflows_in_order, [Activities(bench.memory.database)])
+    new = bench.next_version(loaded.workflows_in_order)
     request = request_for(place, scenario.changes)
     try:
         calm = bench.book(request)

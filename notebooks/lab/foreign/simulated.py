@@ -20,6 +20,7 @@ from lab.showing.scoreboards import Cell, Scoreboard
 from lab.simulation import (
     FAULTS,
     Code,
+    Fate,
     Fault,
     Outcome,
     Schedule,
@@ -78,8 +79,10 @@ def simulate_hotels(kind: Kind, use: Callable[..., Any]) -> list[Left]:
 
 def _plans(calm: Outcome) -> Iterator[tuple[str, Schedule]]:
     for fault in faults_at(calm, FAULTS, lasting=(1, 0)):
+        # An undo that is refused waits for a person, whatever the company: not a loss.
+        refused_undo = (fault.activity, fault.fate) == ("cancel_hotel", Fate.REJECTED.value)
         # A company that calls back is looked at a dozen times; the first few will do.
-        if "hotel" in fault.activity and fault.attempt <= 2:
+        if "hotel" in fault.activity and fault.attempt <= 2 and not refused_undo:
             yield fault.fate, Schedule(fault)
     for cancel in cancels_at(calm)[:: max(5, calm.moments // 8)]:
         yield "cancel", Schedule(cancel)

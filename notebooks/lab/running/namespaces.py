@@ -88,8 +88,15 @@ class Namespaces:
             await register_search_attribute(new)
         self._known.add(name)
 
+    def abandon(self) -> None:
+        """Empty nothing any more: the next server may listen at the same address."""
+        for task in self._emptying:
+            task.cancel()
+
     async def _empty(self, number: int, client: Client, started: set[str]) -> None:
         """Delete what was started there; then the namespace is free for another system."""
+        if not self.server.is_running:
+            return
         with suppress(RPCError, TimeoutError):
             async with asyncio.timeout(EMPTYING_SECONDS):
                 if not await _keeps_more(client):

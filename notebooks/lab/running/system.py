@@ -413,6 +413,8 @@ async def _running_namespaces() -> Namespaces:
     global _namespaces
     server = await kernel_server.running_server()
     if _namespaces is None or _namespaces.server is not server:
+        if _namespaces is not None:
+            _namespaces.abandon()
         _namespaces = Namespaces(server)
     return _namespaces
 

@@ -47,7 +47,7 @@ LONGEST_FIRST = (
 def pytest_addoption(parser: pytest.Parser) -> None:
     """``--all``: with the tests that are marked ``everything``."""
     parser.addoption(
-        "--all", action="store_true", help="run everything, also what takes long; CI does"
+        "--all", action="store_true", help="run everything, also what takes long; a weekly job does"
     )
 
 

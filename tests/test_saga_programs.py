@@ -40,6 +40,7 @@ def test_the_fault_of_the_first_edition_is_found(kind: str) -> None:
     assert findings(program, Program) == [], text_of(program)
 
 
+@pytest.mark.everything
 @pytest.mark.parametrize("kind", FAMILIES)
 def test_and_is_gone(kind: str) -> None:
     program, tried = smallest(FAMILIES[kind], Program, 150)
@@ -51,6 +52,7 @@ def _keeps_the_promise(program: ProgramData, code: Any) -> None:
     assert findings(program, code=code) == [], text_of(program)
 
 
+@pytest.mark.everything
 @pytest.mark.parametrize("code", [CODE, NEXT], ids=["logic as shipped", "the SDK's next logic"])
 @pytest.mark.parametrize("family", [NO_EXCUSE, EVERYTHING], ids=["no excuse", "everything"])
 def test_every_program_keeps_the_promise(family: Family, code: Any) -> None:

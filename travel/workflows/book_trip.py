@@ -112,6 +112,10 @@ class BookTrip:
     @workflow.query
     def progress(self) -> TripProgress:
         """What is done, what is still to be undone, and what that waits for."""
+        return self._progress()
+
+    def _progress(self) -> TripProgress:
+        # Apart from the query, which a subclass may replace.
         saga, failure = self._saga, self._saga.failure
         return TripProgress(
             status=self._status(),
@@ -137,7 +141,7 @@ class BookTrip:
             await self._settle(decision)
         elif decision.undo in self._saga.stuck:
             self._saga.try_now(decision.undo)
-        return self.progress()
+        return self._progress()
 
     @decide.validator
     def check_decision(self, decision: Decision) -> None:
@@ -186,7 +190,7 @@ class BookTrip:
     async def _continue_undoing(self) -> None:
         """Go on in a new run, before the server ends one whose Event History is too long."""
         await workflow.wait_condition(workflow.all_handlers_finished)
-        progress = self.progress()
+        progress = self._progress()
         if self._saga.failure is None or not progress.to_undo:
             return
         left = Undoing(
@@ -310,7 +314,7 @@ class BookTrip:
             to_undo=saga.to_undo,
             stuck={waiting.name: waiting.since for waiting in saga.waiting},
         )
-        workflow.set_current_details(details_of(self._request.confirmation_code, self.progress()))
+        workflow.set_current_details(details_of(self._request.confirmation_code, self._progress()))
         status = self._status()
         # The client sets the attribute where the server knows it. Asking the
         # Event History, not the server, keeps a replay deterministic.

@@ -36,15 +36,9 @@ async def book_for_real(
     number = next(_numbers)
     request = request_for(number % 600 + 1)
     request = replace(request, confirmation_code=f"{request.confirmation_code}-real-{number}")
-    try:
-        system = await start(
-            workflows=list(workflows),
-            namespace=EXERCISES,
-            queue=f"exercise-{number}",
-            further_activities=further_activities,
-        )
-    except RuntimeError as error:
-        return Problem("bug", f"the Worker refuses it: {error.__cause__ or error}")
+    system = await _system(workflows, number, further_activities)
+    if isinstance(system, Problem):
+        return system
     try:
         ended = await background().run(_book(system, workflows[0], request))
         findings = [*system.audit().findings, *further_findings(system.database)]
@@ -60,20 +54,31 @@ async def run_for_real(
 ) -> Problem | None:
     """Run a Workflow of another domain on the kernel's server; the problem, if it has one."""
     number = next(_numbers)
-    try:
-        system = await start(
-            workflows=list(workflows),
-            namespace=EXERCISES,
-            queue=f"exercise-{number}",
-            further_activities=lambda database: activities,
-        )
-    except RuntimeError as error:
-        return Problem("bug", f"the Worker refuses it: {error.__cause__ or error}")
+    system = await _system(workflows, number, lambda database: activities)
+    if isinstance(system, Problem):
+        return system
     try:
         ended = await background().run(_run(system, workflows[0], argument, f"real-{number}"))
     finally:
         await system.close()
     return Problem("incomplete", ended) if ended else None
+
+
+async def _system(
+    workflows: Sequence[Any],
+    number: int,
+    further_activities: Callable[[Database], Sequence[Any]] | None,
+) -> System | Problem:
+    """A system of its own for one check, or why its Worker will not have the Workflows."""
+    try:
+        return await start(
+            workflows=list(workflows),
+            namespace=EXERCISES,
+            queue=f"exercise-{number}",
+            further_activities=further_activities,
+        )
+    except RuntimeError as error:
+        return Problem("bug", f"the Worker refuses it: {error.__cause__ or error}")
 
 
 async def _book(system: System, design: Any, request: TripRequest) -> str:

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
+
+from temporalio.client import WorkflowUpdateFailedError
 
 import tests.paths  # noqa: F401
 
 # isort: split
 from lab.running.memory import Memory
-from lab.simulation import Code, Outcome, Remembered, SqliteRows, Trial
+from lab.simulation import Code, Handle, Outcome, Remembered, Simulation, SqliteRows, Trial
 
 from tests.record_histories import all_designs
 from travel.activities import Activities
 from travel.audit import audit
 from travel.errors import Rejected, Unavailable
-from travel.models import TripRequest
+from travel.models import Decision, TripRequest
 from travel.store.booking_requests import record_outcome
 from travel.trips import forty_four_trips
 from travel.workflows.book_in_parallel import BookInParallel
@@ -73,6 +77,21 @@ class Verdict:
         return bool(self.problem) or (bool(self.findings) and self.status != "running")
 
 
+def book_and_decide(design: Any, request: TripRequest, simulation: Simulation) -> Handle:
+    """Book the trip; a person settles what is refused to be undone, once nothing else happens."""
+    handle = simulation.start(design, request, id=request.workflow_id)
+    simulation.run()
+    while design in SAGAS.values() and handle.status == "running" and not simulation.exhausted:
+        refused = [stuck for stuck in handle.query(design.progress).waiting if stuck.refused]
+        if not refused:
+            break
+        settled = Decision(refused[0].undo, settled_by="Kim", because="the provider said no")
+        with suppress(WorkflowUpdateFailedError):  # not recorded: tries again
+            handle.execute_update(design.decide, settled)
+        simulation.run()
+    return handle
+
+
 class Travel:
     """The travel system in memory; one trip at a time, and nobody has booked before it."""
 
@@ -94,6 +113,7 @@ class Travel:
             design,
             [request],
             {"id": request.workflow_id},
+            script=partial(book_and_decide, design, request),
             world=self.world,
             judge=lambda outcome: self._judge(outcome, request),
             engine={

@@ -173,7 +173,7 @@ def test_it_can_be_taken_home_to_a_fresh_environment(taken_home: Path, tmp_path:
     venv.create(tmp_path / "venv", with_pip=True)
     python = tmp_path / "venv" / ("Scripts" if os.name == "nt" else "bin") / "python"
     pinned = [
-        line
+        line.partition("#")[0].strip()
         for line in (REPOSITORY / "requirements.txt").read_text().splitlines()
         if line.startswith("temporalio")
     ]

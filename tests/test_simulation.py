@@ -636,6 +636,20 @@ def test_an_endless_activity_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None
     assert "Activity book" in str(outcome.problem)
 
 
+def test_a_profiler_may_look_on_after_somebody_was_stopped(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Python 3.11 turned in circles if the exception that stops was taken back."""
+    monkeypatch.setattr("lab.simulation.guard.guarded.__defaults__", (0.5,))
+    assert isinstance(trial(NeverAwaits, Code([NeverAwaits])).run().problem, NeverYields)
+    sys.setprofile(lambda frame, event, what: None)
+    try:
+        status = trial().run().status
+    finally:
+        sys.setprofile(None)
+    assert status == "completed"
+
+
 def test_a_workflow_that_sleeps_is_told_so() -> None:
     begun = time.monotonic()
     outcome = trial(Blocks, Code([Blocks])).run()

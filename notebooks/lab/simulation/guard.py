@@ -54,7 +54,6 @@ class _Watchdog:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._watched: dict[int, tuple[float, float, float]] = {}
-        self._stopped: set[int] = set()
         self._thread: threading.Thread | None = None
         self._wanted = 0.0
 
@@ -70,11 +69,17 @@ class _Watchdog:
                     self._thread.start()
 
     def stop(self, thread: int) -> None:
-        with self._lock:
-            self._watched.pop(thread, None)
-            if thread in self._stopped:
-                self._stopped.discard(thread)
-                _raise_in(thread, None)  # one that has not arrived yet
+        # What is on its way must arrive, and here. Python can take it back, but goes on to
+        # look for it; 3.11 then turns in circles in whatever a profiler looks at.
+        while True:
+            try:
+                with self._lock:
+                    self._watched.pop(thread, None)
+                    for _ in range(2):  # Python looks for it at each turn
+                        pass
+                return
+            except _Stopped:
+                continue
 
     def _watch(self) -> None:
         while True:
@@ -84,7 +89,6 @@ class _Watchdog:
                     busy = time.process_time() - worked > limit
                     if busy or time.monotonic() - begun > _STANDSTILL_SECONDS:
                         # Again and again, because it may be caught.
-                        self._stopped.add(thread)
                         _raise_in(thread, _Stopped)
                 if not self._watched and time.monotonic() - self._wanted > _IDLE_SECONDS:
                     self._thread = None
@@ -104,12 +108,12 @@ def guarded(call: Callable[[], R], what: str, limit: float = LIMIT_SECONDS) -> R
         finally:
             _watchdog.stop(thread)
     except _Stopped:
+        _watchdog.stop(thread)  # it may have come before the other one had begun
         raise NeverYields(
             f"{what} runs on and on without giving control back: an endless loop, "
             "perhaps one that awaits nothing but asyncio.sleep(0)."
         ) from None
 
 
-def _raise_in(thread: int, error: type[BaseException] | None) -> None:
-    given = ctypes.py_object(error) if error else None
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), given)
+def _raise_in(thread: int, error: type[BaseException]) -> None:
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(error))

@@ -21,9 +21,16 @@ import pytest
 from temporal import Switch, a_new_trip, run, until
 from temporalio.client import WorkflowHandle
 from temporalio.testing import TimeSkipper
-from temporalio.worker import Replayer
+from temporalio.worker import (
+    ActivityInboundInterceptor,
+    ExecuteActivityInput,
+    Interceptor,
+    Replayer,
+)
 
 from travel.booking import result_of, start_trip
+from travel.errors import Rejected
+from travel.models import Decision
 from travel.store.address import sqlite_url
 from travel.store.database import Database
 from travel.temporal.connection import connect
@@ -132,6 +139,56 @@ def test_the_attempt_number_never_gets_far(
     run(test())
     assert len(seen) == 100
     assert max(seen) < 10
+
+
+class Refusing(Interceptor):
+    """A hotel whose rate cannot be cancelled, so often."""
+
+    def __init__(self, times: int) -> None:
+        self.times = times
+
+    def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
+        refusing = self
+
+        class Refused(ActivityInboundInterceptor):
+            async def execute_activity(self, input: ExecuteActivityInput) -> Any:
+                if input.fn.__name__ == "cancel_hotel" and refusing.times:
+                    refusing.times -= 1
+                    raise Rejected("This rate cannot be cancelled.")
+                return await self.next.execute_activity(input)
+
+        return Refused(next)
+
+
+def test_a_refused_undo_is_counted_once_however_often_it_is_asked(
+    temporal_address: str, sqlite_database: Database
+) -> None:
+    port = free_port()
+    refused = "travel_undos_refused_total/cancel_hotel"
+
+    async def test() -> None:
+        client = await connect(temporal_address, runtime=runtime_with_metrics(port))
+        trip = a_new_trip(car_type="limousine")
+        hotel = Refusing(2)
+
+        async def waits_for_a_person(handle: WorkflowHandle[Any, Any], again: int) -> None:
+            async def waits() -> bool:
+                progress = await handle.query(BookTrip.progress)
+                return hotel.times == again and progress.status.startswith("waiting for a dec")
+
+            await until(waits, PATIENCE)
+
+        options: dict[str, Any] = {"queue": "refused", "interceptors": [hotel]}
+        async with running_worker(client, sqlite_database, **options):
+            handle = await start_trip(client, trip, queue="refused")
+            for again in (1, 0):
+                await waits_for_a_person(handle, again)
+                assert numbers(port)[refused] == 1
+                await handle.execute_update(BookTrip.decide, Decision("cancel_hotel"))
+            await result_of(handle, trip, sqlite_database)
+            assert numbers(port)[refused] == 1
+
+    run(test())
 
 
 # --- the command ---------------------------------------------------------------------------

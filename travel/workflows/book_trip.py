@@ -310,9 +310,7 @@ class BookTrip:
         """Show the status in the Web UI, make trips findable by it, and keep the numbers."""
         saga = self._saga
         self._metrics.changed(
-            compensating=saga.compensating,
-            to_undo=saga.to_undo,
-            stuck={waiting.name: waiting.since for waiting in saga.waiting},
+            compensating=saga.compensating, to_undo=saga.to_undo, waiting=saga.waiting
         )
         workflow.set_current_details(details_of(self._request.confirmation_code, self._progress()))
         status = self._status()

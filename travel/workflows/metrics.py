@@ -6,6 +6,9 @@
                                                    its count is the sagas that are done
 ``travel_undo_stuck_seconds``           histogram  how long an undo has been stuck so far, noted
                                                    at every turn; label ``undo``
+``travel_undos_refused``                counter    undos that a provider definitely refused: from
+                                                   then on the trip waits for a person; label
+                                                   ``undo``
 ``travel_undo_attempts_failed``         counter    attempts of an undo that failed, counted by
                                                    the Worker (``travel.temporal.metrics``)
 ======================================  =========  ==========================================
@@ -27,10 +30,12 @@ Worker is not counted twice.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from temporalio import workflow
+
+from travel.saga import Waiting
 
 
 class SagaMetrics:
@@ -39,22 +44,29 @@ class SagaMetrics:
     def __init__(self) -> None:
         self._began: datetime | None = None
         self._done = False
+        self._refused: set[str] = set()
 
     def changed(
-        self, *, compensating: bool, to_undo: Sequence[str], stuck: Mapping[str, datetime]
+        self, *, compensating: bool, to_undo: Collection[str], waiting: Sequence[Waiting]
     ) -> None:
-        """``to_undo`` are names of undos, ``stuck`` says since when; as ``Saga`` has them."""
+        """``to_undo`` are names of undos, ``waiting`` the stuck ones, as ``Saga`` has them."""
         if not compensating or self._done:
             return
         now, meter = workflow.now(), workflow.metric_meter()
+        refused = {stuck.name for stuck in waiting if stuck.refused}
         if self._began is None:
             # A run that takes over from one with a full history goes on with the same saga.
-            self._began = min([now, *stuck.values()])
+            self._began = min([now, *(stuck.since for stuck in waiting)])
             if workflow.info().continued_run_id is None:
                 meter.create_counter("travel_sagas_compensating").add(1)
-        for undo, since in stuck.items():
+            else:
+                self._refused = refused
+        for undo in sorted(refused - self._refused):
+            meter.create_counter("travel_undos_refused").add(1, {"undo": undo})
+        self._refused = refused
+        for stuck in waiting:
             histogram = meter.create_histogram_timedelta("travel_undo_stuck", unit="duration")
-            histogram.record(now - since, {"undo": undo})
+            histogram.record(now - stuck.since, {"undo": stuck.name})
         if not to_undo:
             self._done = True
             histogram = meter.create_histogram_timedelta("travel_saga_undoing", unit="duration")

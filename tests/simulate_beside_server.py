@@ -156,7 +156,8 @@ def differences(server: Played, simulator: Played) -> list[str]:
     return found
 
 
-async def _served() -> Played:
+async def on_a_server() -> Played:
+    """The same on one of its own: elsewhere trips of these customers may have been booked."""
     server = await start_server(ui=False)
     try:
         return await on_server(server.address)
@@ -168,7 +169,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if sys.argv[1:] if arguments is None else arguments:
         print("usage: python -m tests.simulate_beside_server", file=sys.stderr)
         return 2
-    server, simulator = asyncio.run(_served()), on_simulator()
+    server, simulator = asyncio.run(on_a_server()), on_simulator()
     print(f"server:    {server.trips} trips, {server.rate:,.1f} a second")
     print(f"simulator: {simulator.trips} trips, {simulator.rate:,.1f} a second, one process")
     print(f"{simulator.rate / server.rate:,.0f} times as many")

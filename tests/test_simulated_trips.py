@@ -56,10 +56,10 @@ def test_forty_four_trips_as_on_the_server(sandboxed: bool, next_flags: bool) ->
     memory.close()
 
 
-def test_the_same_trips_end_alike_on_server_and_simulator(temporal_address: str) -> None:
+def test_the_same_trips_end_alike_on_server_and_simulator() -> None:
     """With every kind of fault at every step."""
     simulator = simulate_beside_server.on_simulator(rounds=2)
-    server = asyncio.run(simulate_beside_server.on_server(temporal_address))
+    server = asyncio.run(simulate_beside_server.on_a_server())
     assert simulate_beside_server.differences(server, simulator) == []
     assert simulator.findings == []
 

@@ -42,11 +42,11 @@ def fits(answer: Generated, card: ReportCard) -> bool:
 
 
 def covering(answers: Sequence[Generated]) -> list[Generated]:
-    """One of each kind for each exercise where it occurs, right and wrong."""
-    chosen: dict[tuple[str, str, bool], Generated] = {}
+    """One of each kind, right and wrong."""
+    chosen: dict[tuple[str, bool], Generated] = {}
     for answer in answers:
         if answer.exercise != "insured_trip" or answer.kind == "code beside the saga":
-            chosen.setdefault((answer.kind, answer.exercise, answer.correct), answer)
+            chosen.setdefault((answer.kind, answer.correct), answer)
     return list(chosen.values())
 
 

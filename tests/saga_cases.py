@@ -713,10 +713,3 @@ class SideBySide(Base):
             await take(second, "b")
             await take(first, "c")
             raise failure()
-
-
-DESIGNS = [
-    thing
-    for thing in list(globals().values())
-    if isinstance(thing, type) and thing.__module__ == __name__ and hasattr(thing, "run")
-]

@@ -122,6 +122,7 @@ def test_all_at_once(sqlite_database: Database) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL is a POSIX matter")
+@pytest.mark.everything
 def test_with_the_worker_killed_at_three_points(sqlite_database: Database, sqlite_url: str) -> None:
     async def test() -> Outcomes:
         async with embedded_server(ui=False) as server:

@@ -113,6 +113,7 @@ def test_a_stuck_undo_is_seen_and_how_long_and_when_it_is_over(
     run(test())
 
 
+@pytest.mark.everything
 def test_the_attempt_number_never_gets_far(
     temporal_address: str, sqlite_database: Database
 ) -> None:

@@ -77,6 +77,7 @@ def test_an_adapter_works_on_postgresql_too(kind: Kind, postgres_server: str) ->
 # --- whole trips with them, on the simulator ----------------------------------------------
 
 
+@pytest.mark.everything
 @pytest.mark.parametrize("row", list(rows()), ids=lambda row: row[0])
 def test_the_rows_of_the_scoreboard_are_what_is_recorded(row: tuple[str, Kind, Any]) -> None:
     name, kind, use = row

@@ -174,6 +174,7 @@ def test_workers_are_killed_at_random(sqlite_database: Database, sqlite_url: str
 # --- the server ---------------------------------------------------------------------
 
 
+@pytest.mark.everything
 def test_the_server_is_killed_and_comes_back(sqlite_database: Database, tmp_path: Path) -> None:
 
     async def test() -> tuple[list[TripResult], int]:
@@ -227,6 +228,7 @@ def crash_postgres(url: str) -> None:
     # Leaving the block finds the connection gone, and nothing to commit.
 
 
+@pytest.mark.everything
 def test_postgresql_crashes_under_load(own_postgres: str) -> None:
 
     async def crash() -> None:

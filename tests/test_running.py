@@ -186,6 +186,7 @@ print("nothing leaked")
 
 
 @POSIX_ONLY
+@pytest.mark.everything
 def test_start_and_reset_again_and_again_with_256_open_files() -> None:
     code = AGAIN_AND_AGAIN.format(
         starts=30, resets=100, namespaces=namespaces_module.MANY + system_module.AT_A_TIME + 1
@@ -194,6 +195,7 @@ def test_start_and_reset_again_and_again_with_256_open_files() -> None:
 
 
 @POSIX_ONLY
+@pytest.mark.everything
 def test_more_systems_than_there_are_files_for() -> None:
     code = """
     import resource

@@ -47,6 +47,7 @@ async def begin(lab: System, numbers: range, **changes: str) -> list[Trip]:
     return [await lab.begin(request_for(number, changes)) for number in numbers]
 
 
+@pytest.mark.everything
 def test_a_hundred_trips_across_a_deployment() -> None:
     """Pinned: each ends on the build it began on, but for those that somebody moves."""
 

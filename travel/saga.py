@@ -488,12 +488,19 @@ class Saga:
             if self._undo_bug:
                 raise self._undo_bug
             if self._too_long() and self._carry_on:
-                self._handed_over = True
-                await self._carry_on()
-                if self.waiting:
-                    raise SagaError("carry_on returned: expected it to continue as new.")
-                self._handed_over = False
-            await self._wait(lambda: condition() or bool(self._undo_bug) or self._too_long())
+                await self._hand_over(self._carry_on)
+            await wait_through(lambda: condition() or bool(self._undo_bug) or self._too_long())
+
+    async def _hand_over(self, carry_on: Callable[[], Awaitable[None]]) -> None:
+        self._handed_over = True
+        try:
+            await carry_on()
+        except asyncio.CancelledError:  # see `wait_through`; it is asked again
+            await _unless_evicted()
+        else:
+            if self.waiting:
+                raise SagaError("carry_on returned: expected it to continue as new.")
+        self._handed_over = False
 
     def _too_long(self) -> bool:
         suggested = workflow.info().is_continue_as_new_suggested()
@@ -550,7 +557,7 @@ class Saga:
 
     async def _pause(self, step: _Step, length: timedelta | None) -> None:
         """Wait until somebody wakes the step, or for so long, from the last first turn on."""
-        await self._wait(lambda: step.woken or self._turns_over)
+        await wait_through(lambda: step.woken or self._turns_over)
         try:
             await workflow.wait_condition(
                 lambda: step.woken,
@@ -560,12 +567,6 @@ class Saga:
         except TimeoutError:
             pass
         except asyncio.CancelledError:
-            await _unless_evicted()
-
-    async def _wait(self, condition: Callable[[], bool]) -> None:
-        try:
-            await workflow.wait_condition(condition)
-        except asyncio.CancelledError:  # the Workflow's, not of this task: not for us
             await _unless_evicted()
 
     async def _settle_steps(self) -> None:
@@ -663,6 +664,18 @@ async def uninterrupted(work: Coroutine[Any, Any, T]) -> T:
         handle = asyncio.get_running_loop().call_soon(_deliver, current)
         _undelivered[current] = _Swallowed(handle, before, asked)
     return task.result()
+
+
+async def wait_through(condition: Callable[[], bool]) -> None:
+    """Wait in ``uninterrupted`` work for a condition, whatever cancel requests arrive.
+
+    A plain ``wait_condition`` is cancelled, in any task, by a request that comes in one
+    activation with what it waits for (since the SDK's logic flag 2).
+    """
+    try:
+        await workflow.wait_condition(condition)
+    except asyncio.CancelledError:
+        await _unless_evicted()
 
 
 class _Swallowed(NamedTuple):

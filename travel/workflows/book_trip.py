@@ -35,7 +35,7 @@ with workflow.unsafe.imports_passed_through():
     )
     from travel.temporal.search_attributes import TRIP_STATUS
 
-from travel.saga import Saga, Waiting, uninterrupted
+from travel.saga import Saga, Waiting, uninterrupted, wait_through
 from travel.workflows.calls import LONGEST_PAUSE, REJECTIONS, call, call_undo, call_undo_for_an_hour
 from travel.workflows.details import details_of
 from travel.workflows.failures import packed, reason_of, unpacked
@@ -101,7 +101,7 @@ class BookTrip:
             deadline.cancel()
             if not workflow.all_handlers_finished():
                 # A decision that came last must still be answered.
-                await uninterrupted(workflow.wait_condition(workflow.all_handlers_finished))
+                await uninterrupted(wait_through(workflow.all_handlers_finished))
         # The payment was the pivot. From here on the trip stands, whatever comes.
         self._paid = True
         self._publish()

@@ -27,8 +27,17 @@ from travel.models import (
 )
 from travel.providers import cars, email, flights, payments
 from travel.providers.hotels import Hotels, OwnHotels
+from travel.providers.once import leave_tombstone
 from travel.store import booking_requests, settlements
 from travel.store.database import Database
+
+STEP_OF = {
+    "cancel_flight": "book_flight",
+    "cancel_hotel": "book_hotel",
+    "cancel_car": "book_car",
+    "refund_payment": "accept_payment",
+}
+"""The step whose key an undo uses."""
 
 
 class Activities:
@@ -95,9 +104,13 @@ class Activities:
 
     @activity.defn
     def record_settlement(self, settlement: Settlement) -> None:
+        code = settlement.confirmation_code
+        if step := STEP_OF.get(settlement.undo):
+            # First: what is still on its way must not be done after the amount was written down.
+            leave_tombstone(self._database, idempotency_key(code, step))
         settlements.record(
             self._database,
-            confirmation_code=settlement.confirmation_code,
+            confirmation_code=code,
             undo=settlement.undo,
             settled_by=settlement.settled_by,
             reason=settlement.reason,

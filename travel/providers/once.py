@@ -80,6 +80,12 @@ def undo_once(database: Database, key: str, action: Callable[[Connection], objec
             _remember(connection, key, "undone", None)
 
 
+def leave_tombstone(database: Database, key: str) -> None:
+    """See that nothing will be done under ``key``; what was done already stands."""
+    with database.transaction() as connection:
+        insert_new(connection, provider_calls, key=key, state="undone")
+
+
 def _call(connection: Connection, key: str) -> AnyRow:
     query = select(provider_calls).where(provider_calls.c.key == key).with_for_update()
     return connection.execute(query).one()

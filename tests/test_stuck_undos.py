@@ -6,16 +6,24 @@ In the simulator, where a year takes a second; what the server has its own word 
 from __future__ import annotations
 
 import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
 import pytest
-from lab.simulation import Code, Evict, Schedule, Simulation
+from lab.simulation import Cancel, Code, Evict, Fault, Schedule, Simulation
 from samples import a_trip
 from sqlalchemy import select
 from temporal import root, run, until
-from temporalio.client import Client, WorkflowFailureError, WorkflowUpdateFailedError
+from temporalio import activity
+from temporalio.client import (
+    Client,
+    WorkflowExecutionStatus,
+    WorkflowFailureError,
+    WorkflowUpdateFailedError,
+)
 from temporalio.common import SearchAttributePair, TypedSearchAttributes
 from temporalio.exceptions import ActivityError, ApplicationError, CancelledError
 from temporalio.testing import TimeSkipper, WorkflowEnvironment
@@ -23,7 +31,7 @@ from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, 
 
 from travel import desk
 from travel.audit import audit
-from travel.booking import start_trip
+from travel.booking import result_of, start_trip
 from travel.errors import InvalidInput, Rejected, Unavailable
 from travel.models import Decision, TripProgress
 from travel.store.database import Database, settlements
@@ -79,12 +87,14 @@ class Trial:
         self.database = database
         self.design = design
         self.schedule = Schedule()
+        self.next_flags = False
 
     def start(self, **changes: Any) -> Trial:
         code = Code(
             [self.design],
             activities_of(None, self.database),  # type: ignore[arg-type]
             interceptors=[self.providers],
+            next_flags=self.next_flags,
         )
         self.simulation = Simulation(code, self.schedule, max_steps=400_000)
         self.trip = a_trip(f"TEST-{uuid4().hex}", **changes)
@@ -248,6 +258,39 @@ def test_a_decision_outlives_a_cancel_request_and_an_eviction(database: Database
     trial.simulation.verify()
 
 
+NO_CAR = Decision("cancel_car", "Ann", "there was no car")
+
+
+def test_a_cancel_request_beside_a_late_answer_takes_nothing_away(database: Database) -> None:
+    """A decision is still recorded when its undo succeeds after all: the block is over then."""
+    for later in range(6, 11):
+        trial = Trial(database, cancel_car=(DOWN, 9))
+        trial.schedule, trial.next_flags = Schedule(Fault("record_settlement", "slow")), True
+        trial.start().until_stuck("cancel_car")
+        trial.pass_time(seconds=58)
+        sent = trial.handle.start_update(BookTrip.decide, NO_CAR)
+        now = trial.simulation.moment
+        trial.simulation.run(until=lambda: trial.simulation.moment == now + later)  # noqa: B023
+        trial.handle.cancel()
+        error = trial.failure()
+        assert isinstance(error, ActivityError) and error.activity_type == "book_car", later
+        assert trial.progress.to_undo == sent.result().to_undo == []
+        trial.simulation.verify()
+
+
+def test_what_is_settled_cannot_be_booked_any_more(database: Database) -> None:
+    """An attempt that is stuck on its way would hold a room that nobody gives back."""
+    trial = Trial(database, cancel_hotel=(REFUSED, EVER), book_car=(DOWN, 0))
+    trial.schedule = Schedule(Fault("book_hotel", "very late", attempts=0))
+    trial.start().until_stuck("cancel_hotel")
+    trial.decide(BY_HAND)
+    trial.failure()
+    trial.simulation.run()
+    assert trial.providers.calls.count("book_hotel") == 3, "all of them late"
+    report = audit(database)
+    assert (report.findings, report.settled) == ([], [])
+
+
 @pytest.mark.parametrize(
     ("decision", "said"),
     [
@@ -273,6 +316,21 @@ def test_what_cannot_be_decided_is_refused_in_a_sentence(
 
 SUGGEST_AT = "limit.historyCount.suggestContinueAsNew"
 LATER = ApplicationError("Come again next week.", next_retry_delay=timedelta(days=7))
+
+
+def test_a_cancel_request_beside_a_decision_while_the_saga_hands_over(database: Database) -> None:
+    """The hand-over waits for the decision's answer, and goes on whatever that comes with."""
+    calm = Trial(database, cancel_car=(REFUSED, EVER)).start()
+    calm.simulation.run()
+    for moment in range(calm.simulation.moment + 1, calm.simulation.moment + 12):
+        trial = Trial(database, cancel_car=(REFUSED, EVER))
+        trial.schedule, trial.next_flags = Schedule(Cancel(moment)), True
+        trial.start().simulation.suggest_continue_as_new_at = len(calm.handle.events()) + 2
+        trial.simulation.run()
+        assert trial.decide(NO_CAR).to_undo == []
+        error = trial.failure()
+        assert isinstance(error, ActivityError) and error.activity_type == "book_car"
+        trial.simulation.verify()
 
 
 @pytest.mark.parametrize("design", [BookTrip, BookInParallel])
@@ -308,6 +366,28 @@ def test_a_decision_in_one_run_is_remembered_in_the_next(database: Database) -> 
     progress = trial.decide(Decision("cancel_flight", "Ann", "refunded in cash"))
     assert progress.to_undo == ["cancel_hotel"]
     assert [settled.undo for settled in progress.settled] == ["cancel_flight"]
+
+
+@pytest.mark.parametrize("design", [BookTrip, BookInParallel])
+def test_a_cancelled_trip_is_failed_by_its_cancellation_if_it_continued_as_new(
+    database: Database, design: Any
+) -> None:
+    """No run but the one that was asked can be closed as canceled. Whoever looks sees why."""
+    trial = Trial(database, design, book_car=(DOWN, 1), cancel_hotel=(LATER, 12)).start()
+    trial.simulation.suggest_continue_as_new_at = 40
+    trial.simulation.run(until=lambda: "book_car" in trial.providers.calls)
+    trial.handle.cancel("a better offer")
+    progress = trial.until_stuck("cancel_hotel")
+    for _run in range(2):
+        assert (progress.failure, progress.cancel_reason) == (
+            "Workflow cancelled",
+            "a better offer",
+        )
+        progress = trial.pass_time(days=70)
+    error = trial.failure()
+    assert isinstance(error, CancelledError) and error.message == "Workflow cancelled"
+    assert len(trial.handle.runs) > 1 and trial.handle.status == "failed"
+    assert audit(database).clean
 
 
 # --- the customer's patience --------------------------------------------------------------------
@@ -430,28 +510,79 @@ def test_the_desk_without_a_server(
     assert "127.0.0.1:1" in capsys.readouterr().err
 
 
+@asynccontextmanager
+async def server_of_short_histories() -> AsyncIterator[Client]:
+    """It suggests to continue as new after 40 events, on a virtual clock."""
+    limits = ("frontend.WorkflowTimeSkippingEnabled=true", f"{SUGGEST_AT}=40")
+    options = [part for limit in limits for part in ("--dynamic-config-value", limit)]
+    async with await WorkflowEnvironment.start_time_skipping_v2(
+        dev_server_existing_path=str(shutil.which("temporal")), dev_server_extra_args=options
+    ) as server:
+        await register_search_attribute(server.client)
+        yield server.client
+
+
 def test_continue_as_new_on_a_server_whose_histories_may_not_grow(
     sqlite_database: Database,
 ) -> None:
     async def test() -> None:
         providers = Providers(book_car=(DOWN, EVER), cancel_hotel=(LATER, 12))
-        limits = ("frontend.WorkflowTimeSkippingEnabled=true", f"{SUGGEST_AT}=40")
-        options = [part for limit in limits for part in ("--dynamic-config-value", limit)]
-        async with await WorkflowEnvironment.start_time_skipping_v2(
-            dev_server_existing_path=str(shutil.which("temporal")), dev_server_extra_args=options
-        ) as server:
-            client = server.client
-            await register_search_attribute(client)
-            async with running_worker(client, sqlite_database, interceptors=[providers]):
-                trip = a_trip("LONG-1")
-                handle = await start_trip(client, trip)
-                with pytest.raises(WorkflowFailureError) as failed:
-                    await handle.result()
-                runs = [w.run_id async for w in client.list_workflows("WorkflowType='BookTrip'")]
+        async with (
+            server_of_short_histories() as client,
+            running_worker(client, sqlite_database, interceptors=[providers]),
+        ):
+            trip = a_trip("LONG-1")
+            handle = await start_trip(client, trip)
+            with pytest.raises(WorkflowFailureError) as failed:
+                await handle.result()
+            runs = [w.run_id async for w in client.list_workflows("WorkflowType='BookTrip'")]
         error = failed.value.cause
         assert isinstance(error, ActivityError) and error.activity_type == "book_car"
         assert providers.count("cancel_hotel") == 13
         assert len(runs) > 1
+
+    run(test())
+    assert audit(sqlite_database).clean
+
+
+class CancelsInBookCar(Interceptor):
+    """Somebody asks to cancel the trip while its car is being booked."""
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+
+    def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
+        return _CancelsInBookCar(next, self.client)
+
+
+class _CancelsInBookCar(ActivityInboundInterceptor):
+    def __init__(self, next: ActivityInboundInterceptor, client: Client) -> None:
+        super().__init__(next)
+        self._client = client
+
+    async def execute_activity(self, input: ExecuteActivityInput) -> Any:
+        if input.fn.__name__ == "book_car":
+            workflow_id = activity.info().workflow_id
+            assert workflow_id is not None
+            await self._client.get_workflow_handle(workflow_id).cancel(reason="a better offer")
+        return await self.next.execute_activity(input)
+
+
+def test_a_cancelled_trip_whose_history_may_not_grow_on_a_server(sqlite_database: Database) -> None:
+    async def test() -> None:
+        providers = Providers(cancel_hotel=(LATER, 12))
+        async with server_of_short_histories() as client:
+            interceptors = [providers, CancelsInBookCar(client)]
+            async with running_worker(client, sqlite_database, interceptors=interceptors):
+                trip = a_trip("LONG-2")
+                handle = await start_trip(client, trip)
+                result = await result_of(handle, trip, sqlite_database)
+                progress = await handle.query(BookTrip.progress)
+                last = await client.get_workflow_handle(trip.workflow_id).describe()
+        assert (result.booked, result.reason) == (False, "Workflow cancelled")
+        assert (progress.failure, progress.cancel_reason) == (result.reason, "a better offer")
+        assert last.status == WorkflowExecutionStatus.FAILED
+        assert last.run_id != handle.first_execution_run_id, "continued as new"
 
     run(test())
     assert audit(sqlite_database).clean

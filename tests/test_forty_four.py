@@ -84,6 +84,7 @@ def test_the_successes_are_in_the_brief_s_range() -> None:
     assert 15 <= sum(booked for booked, _ in expected_outcomes().values()) <= 18
 
 
+@pytest.mark.everything
 def test_one_after_the_other(sqlite_database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     impatient = RetryPolicy(
         initial_interval=timedelta(milliseconds=1),

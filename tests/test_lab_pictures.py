@@ -271,6 +271,7 @@ def test_a_picture_renders_with_words(make: Callable[[], Picture]) -> None:
     check_picture(make())
 
 
+@pytest.mark.everything
 def test_real_trips_render(histories: dict[str, History]) -> None:
     for history in histories.values():
         check_picture(timeline(history))

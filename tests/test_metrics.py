@@ -301,6 +301,7 @@ def firing(port: int) -> set[str]:
     return {alert["labels"]["alertname"] for alert in alerts if alert["state"] == "firing"}
 
 
+@pytest.mark.everything
 def test_prometheus_fires_while_a_provider_is_down_and_clears_after(
     temporal_address: str, sqlite_database: Database, tmp_path: Path
 ) -> None:

@@ -14,6 +14,7 @@ import pytest
 from temporal import (
     UNDOS,
     Call,
+    Gate,
     Switch,
     System,
     a_new_trip,
@@ -23,7 +24,6 @@ from temporal import (
     root,
     run,
     running_system,
-    until,
 )
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.enums.v1 import EventType
@@ -155,11 +155,16 @@ def test_a_paused_undo_waits_for_its_operator_and_so_do_the_older_ones(
     runner = UnsandboxedWorkflowRunner()  # the sandbox would load the file anew
 
     async def test() -> None:
-        system = running_system(temporal_address, sqlite_database, switch, workflow_runner=runner)
+        gate = Gate("cancel_hotel")  # or the turn could be over before somebody can pause it
+        system = running_system(
+            temporal_address, sqlite_database, switch, gate=gate, workflow_runner=runner
+        )
         async with system as it:
             trip = a_new_trip(car_type="limousine")
             handle = await it.start(trip)
-            await until(lambda: pause(it, handle, "cancel_hotel"))
+            await gate.reached.wait()
+            assert await pause(it, handle, "cancel_hotel")
+            await gate.open()
             await asyncio.sleep(2 * turn.total_seconds())
             assert [call.outcome for call in await undo_turns(handle)] == ["open"]
             switch.down.clear()

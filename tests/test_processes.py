@@ -148,6 +148,7 @@ class Crew:
         await self.hire()
 
 
+@pytest.mark.everything
 def test_workers_are_killed_at_random(sqlite_database: Database, sqlite_url: str) -> None:
     dice = random.Random(SEED)
 

@@ -152,6 +152,7 @@ def run_pytest(python: Path | str, home: Path) -> str:
 
 
 @pytest.mark.timeout(600)
+@pytest.mark.everything
 def test_it_can_be_taken_home(taken_home: Path) -> None:
     assert "2 passed" in run_pytest(sys.executable, taken_home)
 

@@ -84,15 +84,20 @@ print(trip.booked, other.booked)
 @pytest.mark.parametrize(
     "names",
     [
-        ["TEMPORAL_API_KEY"],
-        ["TEMPORAL_TLS"],
-        ["TEMPORAL_TLS_CLIENT_CERT_PATH", "TEMPORAL_TLS_CLIENT_KEY_PATH"],
-        ["TEMPORAL_PROFILE"],
-        ["TEMPORAL_CONFIG_FILE"],
-        ["TEMPORAL_NAMESPACE"],
-        ["TEMPORAL_ADDRESS"],
-        ["HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "grpc_proxy", "no_proxy"],
         list(MEANT_FOR_A_CLOUD),
+        *(
+            pytest.param(names, marks=pytest.mark.everything)
+            for names in (
+                ["TEMPORAL_API_KEY"],
+                ["TEMPORAL_TLS"],
+                ["TEMPORAL_TLS_CLIENT_CERT_PATH", "TEMPORAL_TLS_CLIENT_KEY_PATH"],
+                ["TEMPORAL_PROFILE"],
+                ["TEMPORAL_CONFIG_FILE"],
+                ["TEMPORAL_NAMESPACE"],
+                ["TEMPORAL_ADDRESS"],
+                ["HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "grpc_proxy", "no_proxy"],
+            )
+        ),
     ],
     ids=lambda names: names[0] if len(names) < len(MEANT_FOR_A_CLOUD) else "all of them",
 )
@@ -322,6 +327,7 @@ def test_server_that_was_killed() -> None:
 
 
 @POSIX_ONLY
+@pytest.mark.everything
 def test_end_notices_that_the_server_dies_meanwhile() -> None:
     async def scenario() -> None:
         async with a_system() as lab:

@@ -92,7 +92,7 @@ def test_a_sample_on_the_server(temporal_address: str) -> None:
     async def test() -> None:
         client = TimeSkipper(await connect(temporal_address)).client
         queue = uuid4().hex
-        for program in _sample(12):
+        for program in _sample(6):
             world = World()
             async with Worker(
                 client,

@@ -88,6 +88,7 @@ def test_a_hundred_trips_across_a_deployment() -> None:
     run(test())
 
 
+@pytest.mark.everything
 def test_with_auto_upgrade_a_trip_needs_code_that_can_replay_it() -> None:
     """Unpatched, it stops at the change and waits. Patched, it goes on where it was."""
 

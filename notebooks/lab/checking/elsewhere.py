@@ -21,6 +21,7 @@ from typing import Any
 
 from lab.breaking.scenarios import Scenario, request_for
 from lab.breaking.simulated import Bench
+from lab.checking.parsing import parsed
 from lab.running.system import CountedScript
 
 SEEDS = ("1", "2", "3")
@@ -74,7 +75,7 @@ def _may_depend(source: str) -> bool:
     return any(
         isinstance(node, (ast.Set, ast.SetComp))
         or (isinstance(node, ast.Name) and node.id in TELLTALE)
-        for node in ast.walk(ast.parse(source))
+        for node in ast.walk(parsed(source))
     )
 
 

@@ -23,6 +23,8 @@ from typing import Any
 
 import psutil
 
+from lab.checking.parsing import parsed
+
 FOLDER = Path(__file__).resolve().parents[2] / ".exercises"
 
 PRELUDE = """\
@@ -100,7 +102,7 @@ def _check_syntax(cell: str) -> None:
 def _future_first(prelude: str, cell: str) -> tuple[str, str]:
     """Python wants ``from __future__ import …`` above everything else, our lines too."""
     lines, found = cell.splitlines(), []
-    for node in ast.parse(cell).body:
+    for node in parsed(cell).body:
         if isinstance(node, ast.ImportFrom) and node.module == "__future__":
             found.append(ast.unparse(node))
             for number in range(node.lineno - 1, node.end_lineno or node.lineno):
@@ -131,7 +133,7 @@ def _workflows_of(module: ModuleType) -> tuple[Any, ...]:
 
 def _main_of(module: ModuleType, workflows: tuple[Any, ...]) -> Any:
     """The one that nobody in the cell starts: the others are its children."""
-    tree = ast.parse(inspect.getsource(module))
+    tree = parsed(inspect.getsource(module))
     started = {
         name
         for node in tree.body

@@ -10,6 +10,8 @@ import copy
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from lab.checking.parsing import parsed
+
 Edit = Callable[[ast.AST], None]
 
 
@@ -23,7 +25,7 @@ class Mutant:
 
 def mutants(cell: str) -> list[Mutant]:
     """Every mutant of the cell that differs from it and from the others."""
-    tree = ast.parse(cell)
+    tree = parsed(cell)
     original = ast.unparse(tree)
     found: dict[str, Mutant] = {}
     for change, mutated in _all(tree):

@@ -27,6 +27,7 @@ from travel.models import (
     TripRequest,
 )
 from travel.providers import cars, email, flights, hotels, payments
+from travel.providers.once import leave_tombstone
 from travel.store import database as tables
 from travel.store.address import sqlite_url
 from travel.store.booking_requests import record_outcome, store
@@ -235,6 +236,18 @@ def test_a_do_after_its_undo_is_refused(db: Database, provider: Provider) -> Non
     for _ in range(2):
         assert "was undone" in refused(lambda: provider.book(db, KEY, a_trip()))
     assert held(db, provider.holds) == 0
+
+
+@each_provider
+def test_after_a_settlement_nothing_new_is_done_and_what_is_done_stands(
+    db: Database, provider: Provider
+) -> None:
+    leave_tombstone(db, KEY)
+    assert "was undone" in refused(lambda: provider.book(db, KEY, a_trip()))
+    booked = provider.book(db, "other", a_trip())
+    leave_tombstone(db, "other")
+    assert provider.book(db, "other", a_trip()) == booked
+    assert held(db, provider.holds) == provider.rows_of_a_trip
 
 
 @each_provider

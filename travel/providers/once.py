@@ -81,7 +81,10 @@ def undo_once(database: Database, key: str, action: Callable[[Connection], objec
 
 
 def leave_tombstone(database: Database, key: str) -> None:
-    """See that nothing will be done under ``key``; what was done already stands."""
+    """See that nothing will be done under ``key``: a person settled its undo by hand.
+
+    What was done already stands.
+    """
     with database.transaction() as connection:
         insert_new(connection, provider_calls, key=key, state="undone")
 

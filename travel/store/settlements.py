@@ -2,7 +2,8 @@
 
 Such an undo is never carried out, so what it would have released stays in the
 books. The settlement says how much that was. The audit excuses as much and no more:
-money that is charged late is not settled.
+money that is charged late is not settled. (Our own providers refuse what comes late: the
+Activity leaves a tombstone first.)
 """
 
 from __future__ import annotations

@@ -3,7 +3,8 @@
 import asyncio
 import io
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import combinations
 from pathlib import Path
 
 import lab.designs
@@ -26,6 +27,7 @@ from lab.showing.family_trees import DESIGNS
 from lab.showing.history import History, Step, in_words, read_history, role_of
 from lab.showing.scoreboards import Cell, Scoreboard
 from lab.showing.tables import activity_table, audit_table, event_table, held_table, trips_table
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 from matplotlib.text import Text
 from PIL import Image
@@ -235,10 +237,10 @@ def step(activity: str, moment: float, outcome: str = "completed") -> Step:
     return Step(activity, role_of(activity), outcome, 9, moment, moment, moment + 0.01)
 
 
-def board(rows: int, columns: int) -> Scoreboard:
+def board(rows: int, columns: int, kind: str = "kind") -> Scoreboard:
     scoreboard = Scoreboard()
     for row in range(rows):
-        cells = {f"kind {n}": Cell(row, 9, row * n * 100_000_00) for n in range(columns)}
+        cells = {f"{kind} {n}": Cell(row, 9, row * n * 100_000_00) for n in range(columns)}
         scoreboard.add_row(f"design number {row} with a long name", cells)
     return scoreboard
 
@@ -248,6 +250,7 @@ PICTURES: dict[str, Callable[[], Picture]] = {
     "timeline, 40 rounds in 3 days": lambda: timeline(forty_rounds()),
     "scoreboard, empty": lambda: scoreboard(Scoreboard()),
     "scoreboard": lambda: scoreboard(board(6, 9)),
+    "scoreboard, long words": lambda: scoreboard(board(2, 9, "incomprehensibly")),
     "scoreboard, one cell": lambda: scoreboard(board(1, 1)),
     "money, empty": lambda: money_at_risk([]),
     "money": lambda: money_at_risk([(0, 0), (0.1, 28000), (0.2, 122500), (0.3, 0)]),
@@ -287,8 +290,20 @@ def check_picture(picture: Picture) -> None:
     for words in picture.figure.findobj(Text):
         colour = to_rgb(words.get_color())
         assert colour == (1, 1, 1) or contrast(colour) >= 4.5, words
+    FigureCanvasAgg(picture.figure).draw()  # labels are measured where they were drawn last
+    for axes in picture.figure.axes:
+        assert_apart(axes.get_xticklabels())
+        assert_apart(axes.get_yticklabels())
     assert data["text/plain"] == repr(picture) and len(picture.alt) > 10
     assert metadata["image/png"]["alt"] == picture.alt
+
+
+def assert_apart(labels: Sequence[Text]) -> None:
+    """No label on another one."""
+    shown = [label for label in labels if label.get_text() and label.get_visible()]
+    places = [label.get_window_extent().shrunk(0.98, 0.9) for label in shown]
+    for (one, here), (other, there) in combinations(zip(shown, places, strict=True), 2):
+        assert not here.overlaps(there), (one.get_text(), other.get_text())
 
 
 def contrast(colour: tuple[float, float, float]) -> float:

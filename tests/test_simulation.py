@@ -615,6 +615,28 @@ class UndoesForEver:
         await workflow.execute_activity(book, "x", start_to_close_timeout=SECONDS)
 
 
+@workflow.defn
+class CannotGoOn:
+    @workflow.run
+    async def run(self) -> None:
+        raise KeyError("a bug")
+
+    @workflow.update
+    async def told(self) -> None:
+        await asyncio.sleep(1)
+
+
+@pytest.mark.parametrize("moment", range(1, 8))
+def test_a_task_that_fails_for_ever_is_given_up_with_an_update_in_it_too(moment: int) -> None:
+    simulation = Simulation(Code([CannotGoOn]), [Update(moment, name="told")], max_steps=200)
+    handle = simulation.start(CannotGoOn)
+    simulation.run()
+    assert not simulation.exhausted
+    assert handle.status == "running"
+    assert isinstance(handle.task_error, ApplicationError)
+    simulation.close()
+
+
 @pytest.mark.parametrize("workflow_class", [NeverAwaits, AwaitsNothing])
 def test_an_endless_loop_is_stopped(workflow_class: type, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lab.simulation.guard.guarded.__defaults__", (0.5,))

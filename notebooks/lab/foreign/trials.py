@@ -79,7 +79,7 @@ class Trial:
     faults: Mapping[int, Fault] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        where = [f"{fault.value} at call {number}" for number, fault in self.faults.items()]
+        where = [f"{_words(fault)} at call {number}" for number, fault in self.faults.items()]
         return ", ".join([self.plan, *where])
 
 
@@ -145,7 +145,11 @@ def compared(kind: Kind) -> Scoreboard:
 def _column(trial: Trial) -> str:
     if "down" in trial.plan:
         return "down for two days"
-    return next((fault.value for fault in trial.faults.values()), "no fault")
+    return next((_words(fault) for fault in trial.faults.values()), "no fault")
+
+
+def _words(fault: Fault) -> str:
+    return "lost reply" if fault is Fault.LOST_ACKNOWLEDGEMENT else fault.value
 
 
 def lost(outcomes: Iterable[Outcome]) -> list[Outcome]:

@@ -109,7 +109,7 @@ def _draw_board_labels(figure: Figure, axes: Axes, board: Scoreboard) -> None:
     axes.set_ylim(max(len(rows), 1) - 0.45, -0.55)
     axes.xaxis.tick_top()
     wrapped = [textwrap.fill(kind, 9, break_long_words=False) for kind in kinds]
-    axes.set_xticks(range(len(kinds)), wrapped, fontsize=12)
+    axes.set_xticks(range(len(kinds)), wrapped, fontsize=_size_that_fits(wrapped))
     axes.set_yticks(range(len(rows)), [textwrap.fill(row.design, 20) for row in rows], fontsize=12)
     for label, row in zip(axes.get_yticklabels(), rows, strict=True):
         label.set_fontweight("bold" if row.design == board.fresh or _all_clean(row) else "normal")
@@ -118,6 +118,12 @@ def _draw_board_labels(figure: Figure, axes: Axes, board: Scoreboard) -> None:
     title = "Trips that left something behind, of those tried"
     figure.suptitle(title, x=0.01, ha="left", fontweight="bold", fontsize=14)
     figure.supxlabel(_board_key(board), x=0.01, ha="left", fontsize=11)
+
+
+def _size_that_fits(labels: Sequence[str]) -> float:
+    """Of the widest line, in a column for nine letters."""
+    letters = max((len(line) for label in labels for line in label.splitlines()), default=0)
+    return 12 if letters <= 9 else 12 * 8 / letters
 
 
 def _board_key(board: Scoreboard) -> str:

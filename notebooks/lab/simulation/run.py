@@ -190,6 +190,7 @@ class Run:
         self.limit: Item | None = None
         # The Workflow Task: at most one is scheduled, and then open.
         self.waits_to_begin = self.waits_for_task = self.speculative = self.task_open = False
+        self.failing = False
         self.task_alone = self.sticky = False
         self.task_attempt = 1
         self.task_failure: Failure | None = None

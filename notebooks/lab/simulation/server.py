@@ -386,8 +386,8 @@ class Server:
         do.meta.identity = self.identity
         do.run_validator = True
         run.update_jobs.append(job)
-        if run.waits_for_task or run.waits_to_begin or run.status != RUNNING:
-            return
+        if run.waits_for_task or run.waits_to_begin or run.failing or run.status != RUNNING:
+            return  # there is a task to come that takes it along
         run.waits_for_task = run.speculative = True
         run.failures_in_vain = 0
         self.schedule_task(run)

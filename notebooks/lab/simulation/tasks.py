@@ -176,11 +176,15 @@ def _forget_rejected(run: Run, rejections: list[Any]) -> None:
             ]
 
 
-def _flush(server: Server, run: Run) -> None:
+def _write_arrived(run: Run) -> None:
     """What arrived while the task was open is written now."""
     buffered, run.buffered = run.buffered, []
     for action in buffered:
         action()
+
+
+def _flush(server: Server, run: Run) -> None:
+    _write_arrived(run)
     if run.status == RUNNING and run.update_jobs and not run.waits_for_task:
         run.waits_for_task = run.speculative = True
         server.schedule_task(run)
@@ -244,7 +248,9 @@ def _write_end(server: Server, run: Run, name: str, about: dict[str, Any]) -> No
 def _try_again(server: Server, run: Run) -> None:
     run.task_open = False
     news = bool(run.buffered)
-    _flush(server, run)
+    run.failing = True
+    _write_arrived(run)
+    run.failing = False
     if run.status == RUNNING:
         server.try_task_again(run, news)
     run.sticky = False

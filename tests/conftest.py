@@ -36,6 +36,7 @@ if hasattr(signal, "SIGHUP"):
 # Begun last, these would be waited for by an idle machine.
 LONGEST_FIRST = (
     "test_matrix",
+    "test_simulate_operator",
     "test_exercises_in_jupyterlab",
     "test_exercises",
     "test_random_trips",

@@ -1,11 +1,11 @@
 """A person at the desk, on the simulator: every fault while an undo is refused, stuck or settled.
 
-``python -m tests.simulate_operator`` puts both sagas, with both sets of the SDK's logic flags,
-into each of the situations below, for each undo that can be refused. In each of them every fault
-is tried at every attempt at every Activity, and from the first undo on a cancel request, an
-eviction with replay and a further Update at every moment. What is judged: the audit, which
-excuses what was settled up to its amount; the end of the Workflow, with the failure that came
-first according to its Event History; and who still waits must say so where the desk looks.
+``python -m tests.simulate_operator`` puts both sagas, under both sets of the SDK's logic flags in
+turn, into each of the situations below, for each undo that can be refused. In each of them every
+fault hits every step and every undo, and from the first undo on a cancel request, an eviction
+with replay and a further Update arrive at every moment. What is judged: the audit, which excuses
+what was settled up to its amount; the end of the Workflow, with the failure that came first
+according to its Event History; and who still waits must say so where the desk looks.
 Exit codes: 0 nothing lost, 1 something, 2 bad usage.
 """
 
@@ -381,8 +381,11 @@ class Runs:
 
 
 def _faults(calm: Outcome) -> Iterator[Fault]:
-    """Every fault at every Activity that was called: at a step in all attempts, so that the
-    step fails by it; at an undo in the first one, for it is asked without limit."""
+    """Every fault at every Activity that was called.
+
+    At a step in all attempts, so that the step fails by it; at an undo in the first one, for
+    an undo is asked without limit.
+    """
     for fault in faults_at(calm):
         if fault.attempt == 1:
             yield replace(fault, attempts=0 if fault.activity in STEPS else 1)

@@ -105,6 +105,7 @@ def jupyterlab(notebooks: Path, **further_settings: str) -> Iterator[str]:
         JUPYTERLAB_SETTINGS_DIR=str(private),
         JUPYTERLAB_WORKSPACES_DIR=str(private),
         IPYTHONDIR=str(private),
+        COURSE_PROGRESS_FILE=str(notebooks.parent / "progress.json"),
     )
     server = subprocess.Popen(
         [*command, *(f"--{name}={value}" for name, value in settings.items())],

@@ -108,6 +108,35 @@ def test_a_wrong_saga_is_told_why_and_the_right_one_passes(
     assert right.endswith("All of it holds.")
 
 
+def test_from_an_empty_cell_to_a_proven_saga_with_its_row(
+    lab: tuple[Chrome, str], tmp_path: Path
+) -> None:
+    driver, address = lab
+    open_notebook(driver, address, "16_your_own_saga.ipynb")
+    cells = restart_and_run_all(driver)
+    answer = index_of(cells, "%%workflow shop_saga")
+    check = index_of(cells, "await exercises.shop_saga.check()")
+    row = index_of(cells, "from lab.showing import scoreboard")
+    answers = ANSWERS["shop_saga"]
+
+    untouched = run_cell(driver, check)
+    run_cell(driver, answer, f"%%workflow shop_saga\n{answers['hasty'].given}")
+    wrong = run_cell(driver, check)
+    run_cell(driver, answer, f"%%workflow shop_saga\n{answers['reference'].given}")
+    right = run_cell(driver, check)
+    board = run_cell(driver, row)
+    driver.save_screenshot(str(tmp_path / "row.png"))  # kept with --basetemp=FOLDER
+    progress = run_cell(driver, row, "from lab import progress\n\nprogress('Ada Lovelace')")
+
+    assert "not attempted" in untouched
+    assert "All of it holds." not in wrong
+    assert "All of it holds." in right, right
+    found = re.search(r"you: (.*)\.", " ".join(board.split()))
+    assert found is not None, board
+    assert {cell.rsplit(" ", 1)[1] for cell in found[1].split(", ")} == {"0"}
+    assert progress.startswith("1 of ") and "Ada Lovelace: " in progress
+
+
 def test_the_switchboard_through_an_outage_and_the_death_of_a_worker(
     lab: tuple[Chrome, str], tmp_path: Path
 ) -> None:

@@ -15,6 +15,7 @@ from exercise_answers import (
     ex14,
     ex15,
     ex16,
+    ex16_self_test,
 )
 from exercise_answers.answer import CORRECT, UNTOUCHED, Answer
 
@@ -33,6 +34,7 @@ MODULES = (
     ex14,
     ex15,
     ex16,
+    ex16_self_test,
 )
 
 ANSWERS: dict[str, dict[str, Answer]] = {

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from lab.checking import record
 from lab.checking.elsewhere import depends_on_the_process
 from lab.checking.judging import unattempted
 from lab.checking.mistakes import MISTAKES
@@ -49,6 +50,8 @@ class Exercise:
         if self.last is None or card.mistakes != self.last.mistakes:
             self._rung = 0
         self.last = card
+        if card.passed:
+            record.remember(self.name)
         return card
 
     def forget(self) -> None:

@@ -195,6 +195,10 @@ MISTAKES = {
         "Another outcome than predicted",
         "Ask of each step: was it done for certain, certainly not, or does nobody know?",
     ),
+    "wrong choice": Mistake(
+        "Another answer",
+        "Go back to the notebook that the line names, and find the trip that shows it.",
+    ),
     "mutant survives": Mistake(
         "A test that is missing",
         "The code was broken on purpose and no test noticed. Which fault would have shown it?",

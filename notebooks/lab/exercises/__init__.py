@@ -21,6 +21,7 @@ from lab.exercises.ex11_book_in_parallel import side_by_side
 from lab.exercises.ex13_what_a_saga_cannot_promise import which_tool
 from lab.exercises.ex14_beyond_one_machine import who_is_abandoned
 from lab.exercises.ex15_capstone import defend_it, insurance_desk, insured_trip
+from lab.exercises.ex16_self_test import questions as questions
 from lab.exercises.ex16_self_test import self_test
 from lab.exercises.ex16_your_own_saga import shop_audit, shop_desk, shop_saga
 

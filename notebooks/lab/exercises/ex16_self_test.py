@@ -210,6 +210,11 @@ class Questions:
         return "\n\n".join(parts)
 
 
+def questions() -> Questions:
+    """The ten questions; put your answers into a text of ten letters."""
+    return Questions()
+
+
 def _asked(number: int, one: Question) -> str:
     choices = [f"   {letter}) {choice.text}" for letter, choice in one.choices.items()]
     return "\n".join([f"{number}. {one.text}", *choices])

@@ -36,7 +36,9 @@ def success_against_blips(
                 edgecolor="white",
                 zorder=3,
             )
-            words = f"{attempts} attempt{'s' if attempts > 1 else ''}"
+            # Between two curves there is room for a figure alone.
+            alone = attempts not in (min(observed), max(observed))
+            words = f"{attempts}" if alone else f"{attempts} attempt{'s' * (attempts > 1)}"
             axes.annotate(
                 words,
                 _label_place(rates, chances),

@@ -19,6 +19,7 @@ from lab.showing import (
     money_at_risk,
     outcomes,
     scoreboard,
+    success_against_blips,
     system_sketch,
     timeline,
 )
@@ -258,6 +259,7 @@ PICTURES: dict[str, Callable[[], Picture]] = {
     "money, years": lambda: money_at_risk([(0, 0), (1, 122500), (400 * THREE_DAYS, 0)]),
     "outcomes, empty": lambda: outcomes([]),
     "outcomes, odd ones": lambda: outcomes([EMPTY, forty_rounds()]),
+    "retries": lambda: success_against_blips({n: [(0.1, 1 - 0.1**n)] for n in range(1, 6)}),
     "distribution": lambda: distribution(16),
     "distribution, no run": lambda: distribution(None),
     "distribution, extreme": lambda: distribution(30),
@@ -294,6 +296,7 @@ def check_picture(picture: Picture) -> None:
     for axes in picture.figure.axes:
         assert_apart(axes.get_xticklabels())
         assert_apart(axes.get_yticklabels())
+        assert_apart(axes.texts)
     assert data["text/plain"] == repr(picture) and len(picture.alt) > 10
     assert metadata["image/png"]["alt"] == picture.alt
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
+from sqlalchemy import select
 from temporalio.common import SearchAttributePair, TypedSearchAttributes
 from temporalio.worker import (
     ActivityInboundInterceptor,
@@ -32,7 +33,7 @@ from travel.faults import Fault, FaultModel, ScriptedFaults
 from travel.faults.injection import FaultInjection
 from travel.models import TripRequest
 from travel.store import booking_requests
-from travel.store.database import Database
+from travel.store.database import Database, settlements
 from travel.temporal.search_attributes import TRIP_STATUS
 
 RUNNING = "running"
@@ -58,7 +59,8 @@ class Simulated:
     """A trip that is over, or of which nothing more will happen.
 
     ``status`` is the Workflow's, ``"running"`` if it stayed open. ``findings`` are the
-    audit's after the customer was told. ``problem`` is what the simulator itself found.
+    audit's after the customer was told. ``settled`` are undos that somebody settled by hand
+    once it was at rest, with who and why. ``problem`` is what the simulator itself found.
     """
 
     request: TripRequest
@@ -66,6 +68,7 @@ class Simulated:
     handle: Handle
     findings: list[Finding]
     problem: Exception | None = None
+    settled: list[tuple[str, str, str]] = field(default_factory=list)
 
     @property
     def status(self) -> str:
@@ -250,8 +253,12 @@ class Bench:
         *,
         max_steps: int = MAX_STEPS,
         verify: bool = False,
+        at_rest: Callable[[Simulation, Handle], None] | None = None,
     ) -> Simulated:
-        """Book one trip on a fresh database, to the end of all that happens."""
+        """Book one trip on a fresh database, to the end of all that happens.
+
+        ``at_rest`` is called once nothing happens any more; then it goes on.
+        """
         self._world.restore(self._kept)
         self.switch.model = faults or ScriptedFaults(())
         simulation = self._simulation = Simulation(
@@ -269,6 +276,9 @@ class Bench:
         problem: Exception | None = None
         try:
             simulation.run()
+            if at_rest is not None:
+                at_rest(simulation, handle)
+                simulation.run()
             if verify and not simulation.exhausted:
                 simulation.verify()
         except Exception as error:
@@ -283,7 +293,9 @@ class Bench:
         findings = self._world.ask(("findings", self._findings), self._audit)
         code = request.confirmation_code
         own = [finding for finding in findings if finding.confirmation_code == code]
-        return Simulated(request, simulation, handle, own, problem)
+        rows = self._world.ask("settled", self._settled) if at_rest else []
+        settled = [(undo, by, reason) for of, undo, by, reason in rows if of == code]
+        return Simulated(request, simulation, handle, own, problem, settled)
 
     def _switch_code(self, simulation: Simulation) -> None:
         assert self._deployment is not None, "there is something to deploy"
@@ -305,3 +317,11 @@ class Bench:
     def _audit(self) -> list[Finding]:
         database = self.memory.database
         return [*audit(database).findings, *self._findings(database)]
+
+    def _settled(self) -> list[tuple[str, ...]]:
+        columns = settlements.c
+        wanted = select(
+            columns.confirmation_code, columns.undo, columns.settled_by, columns.reason
+        ).order_by(columns.undo)
+        with self.memory.database.snapshot() as connection:
+            return [tuple(row) for row in connection.execute(wanted)]

@@ -24,6 +24,7 @@ THINGS = {
 STORE = "store_booking_request"
 PAYMENT = "accept_payment"
 EMAIL = "send_confirmation_email"
+RECORD = "record_settlement"
 
 
 def booked(found: Found) -> Problem | None:
@@ -52,6 +53,11 @@ def released(found: Found) -> Problem | None:
         _twice(found),
         _under_way(found),
     )
+
+
+def deterministic(found: Found) -> Problem | None:
+    """It asks neither chance nor the clock, and a replay decides the same."""
+    return _first(_deterministic(found))
 
 
 def told_why(found: Found) -> Problem | None:
@@ -165,6 +171,7 @@ def retried_blip(step: str) -> Judge:
 def unattempted(found: Found) -> bool:
     """Whether the blank of the exercise is still blank."""
     own = found.failure_type == "NotImplementedError"
+    own = own or any(said.failure == "NotImplementedError" for said in found.said)
     return own or (found.task_failed and "NotImplementedError(" in found.failure.message)
 
 
@@ -401,6 +408,8 @@ def _before_it_was_back(found: Found) -> Iterator[Problem]:
 def _twice(found: Found) -> Iterator[Problem]:
     """What had succeeded was asked for again; keys make that harmless, not right."""
     for name in dict.fromkeys(call.activity for call in found.calls):
+        if name == RECORD:  # the first one stands
+            continue
         calls = found.calls_of(name)
         done = [call for call in calls if call.outcome == "completed"]
         if done and len(calls) > 1 and any(_again(done[0], other) for other in calls):

@@ -18,16 +18,24 @@ from typing import Any
 
 from temporalio.api.failure.v1 import Failure
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
+from temporalio.workflow import (
+    UnfinishedSignalHandlersWarning,
+    UnfinishedUpdateHandlersWarning,
+)
 
 from lab.breaking.scenarios import UNDO_OF, CancelAt, Scenario, request_for
 from lab.breaking.simulated import Bench, Simulated
+from lab.checking.desk import Operator, Said
 from lab.checking.tempo import SECONDS, Tempo
 from lab.checking.watch import Watch, watched
 from lab.running.system import CountedScript
 from lab.showing.history import RUNNING, History, Step, role_of
-from lab.simulation import NeverYields, NotDeterministic
-from lab.simulation.choices import Arrival, Cancel, Fault, Fixed
+from lab.simulation import Handle, NeverYields, NotDeterministic, Simulation
+from lab.simulation.choices import Arrival, Cancel, Evict, Fault, Fixed
 from travel.audit import Finding
+from travel.errors import Rejected
+from travel.faults import Fault as Drawn
+from travel.faults import ScriptedFault
 from travel.models import TripRequest
 from travel.store.database import Database
 
@@ -58,7 +66,10 @@ class Trial:
     The first attempt of each Activity in ``slow`` takes a while before it is carried out.
     That of each in ``silent`` is not answered before all is over.
     ``cancel_in_pause`` sends a cancel request while the Workflow does nothing but sleep.
-    ``taking`` are seconds that every attempt of an Activity takes.
+    ``taking`` are seconds that every attempt of an Activity takes. ``refusing`` says how
+    often an Activity is definitely refused before it is done. ``operator`` is at the desk
+    once nothing happens any more. With ``forgetful`` the Worker evicts the Workflow from its
+    cache between any two tasks.
     """
 
     scenario: Scenario
@@ -69,6 +80,9 @@ class Trial:
     cancel_in_pause: bool = False
     variants: tuple[Scenario, ...] = ()
     taking: Mapping[str, float] = field(default_factory=dict)
+    refusing: Mapping[str, int] = field(default_factory=dict)
+    operator: Callable[[Operator], None] | None = None
+    forgetful: bool = False
 
     @property
     def name(self) -> str:
@@ -102,7 +116,7 @@ class Found:
     ``failure`` is the Workflow's own failure, or that of its last Workflow Task if it cannot
     go on; ``never_awaited`` the coroutines that Python saw dropped; ``chance`` what it asked
     of chance or the clock; ``replay`` what a replay complained about; ``endless`` what the
-    watchdog said.
+    watchdog said; ``said`` what the operator did.
     """
 
     trial: Trial
@@ -120,6 +134,7 @@ class Found:
     minutes: float = 0.0
     simulated: Simulated | None = field(default=None, repr=False)
     undo_of: Mapping[str, str] = field(default_factory=lambda: UNDO_OF)
+    said: list[Said] = field(default_factory=list)
 
     def steps(self, activity: str) -> list[Step]:
         """Every time the Workflow scheduled that Activity."""
@@ -266,12 +281,23 @@ def _simulate(
     run.tempo.seconds = {**SECONDS, **trial.taking}
     code = request.confirmation_code
     faults = [replace(fault, confirmation_code=code) for fault in trial.scenario.faults]
-    choices = _Choices(bench, trial)
+    said: list[Said] = []
+    operate = trial.operator
+
+    def at_rest(simulation: Simulation, handle: Handle) -> None:
+        assert operate is not None, "somebody is at the desk"
+        operate(Operator(simulation, handle, said))
+
     with watched(run.module if watching else "") as watch:
         simulated = bench.book(
-            request, CountedScript(faults), choices, max_steps=steps, verify=closely
+            request,
+            _Script(faults, trial.refusing),
+            _Choices(bench, trial),
+            max_steps=steps,
+            verify=closely,
+            at_rest=at_rest if operate else None,
         )
-    return _read(run, trial, simulated, watch)
+    return replace(_read(run, trial, simulated, watch), said=said)
 
 
 def _prepare(bench: Bench, trial: Trial, request: TripRequest) -> None:
@@ -289,15 +315,32 @@ def _send(cancel: CancelAt) -> Callable[[Any], None]:
     return send
 
 
+class _Script(CountedScript):
+    """The trial's faults, and what is definitely refused."""
+
+    def __init__(self, faults: Sequence[ScriptedFault], refusing: Mapping[str, int]) -> None:
+        super().__init__(faults)
+        self._refusing = dict(refusing)
+
+    def draw(self, step: str, confirmation_code: str, attempt: int) -> Drawn | None:
+        if self._refusing.get(step, 0) > 0:
+            self._refusing[step] -= 1
+            raise Rejected(f"{step}: no, and that is final.")
+        return super().draw(step, confirmation_code, attempt)
+
+
 class _Choices(Fixed):
-    """Silence, and a cancel request in a pause."""
+    """Silence, a cancel request in a pause, and a Worker that forgets."""
 
     def __init__(self, bench: Bench, trial: Trial) -> None:
         super().__init__([Fault(step, "very late") for step in trial.silent])
         self._bench = bench
         self._cancel = trial.cancel_in_pause
+        self._forgetful = trial.forgetful
 
     def arrivals(self, moment: int) -> Sequence[Arrival]:
+        if self._forgetful:
+            return (Evict(moment),)
         if not self._cancel or not self._bench.pausing:
             return ()
         self._cancel = False
@@ -394,9 +437,12 @@ def _dropped_coroutines(module: str) -> Iterator[list[str]]:
 
 _listeners: dict[str, list[str]] = {}
 _PRINT = warnings.showwarning
+_UNFINISHED = (UnfinishedSignalHandlersWarning, UnfinishedUpdateHandlersWarning)
 
 
 def _listen(message: Any, category: type, filename: str, *rest: Any, **named: Any) -> None:
+    if issubclass(category, _UNFINISHED):
+        return  # a judge tells it
     text = str(message)
     for module, dropped in _listeners.items():
         if module in filename and "was never awaited" in text:

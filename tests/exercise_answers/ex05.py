@@ -1,7 +1,7 @@
 """Answers to the exercises of notebook 05."""
 
-from lab.exercises import never_stuck, patience
-from lab.exercises.ex05_retry import STUCK_HEAD, TRIP
+from lab.exercises import patience
+from lab.exercises.ex05_retry import TRIP
 
 from exercise_answers.answer import CORRECT, UNTOUCHED, Answer, changed
 
@@ -45,58 +45,6 @@ async def undo(activity, trip):
     + TRIP
 )
 
-ROUNDS = never_stuck.solution_code
-
-AT_ONCE = (
-    STUCK_HEAD
-    + """        async def until_done(undo):
-            while True:
-                try:
-                    return await call_undo(undo, trip)
-                except ActivityError:
-                    await workflow.sleep(60)
-
-        await asyncio.gather(*[until_done(undo) for undo in reversed(undos)])
-"""
-)
-
-RECURSIVE = (
-    STUCK_HEAD
-    + """        failed = []
-        while undos:
-            undo = undos.pop()
-            try:
-                await call_once(undo, trip)
-            except FailureError:
-                failed.insert(0, undo)
-        if failed:
-            await asyncio.sleep(60)
-            await self.undo_all(failed, trip)
-"""
-)
-
-ONE_AFTER_THE_OTHER = (
-    STUCK_HEAD
-    + """        for undo in reversed(undos):
-            while True:
-                try:
-                    await call_undo(undo, trip)
-                    break
-                except ActivityError:
-                    await workflow.sleep(60)
-"""
-)
-
-GIVES_UP = (
-    STUCK_HEAD
-    + """        for undo in reversed(undos):
-            try:
-                await call_undo(undo, trip)
-            except ActivityError:
-                pass
-"""
-)
-
 ANSWERS = {
     "patience": {
         "untouched": Answer(patience.skeleton, UNTOUCHED),
@@ -130,41 +78,6 @@ ANSWERS = {
                 ),
             ),
             "gave up",
-        ),
-    },
-    "never_stuck": {
-        "untouched": Answer(never_stuck.skeleton, UNTOUCHED),
-        "reference, rounds": Answer(ROUNDS, CORRECT),
-        "all at once": Answer(AT_ONCE, CORRECT),
-        "recursive, one attempt each": Answer(RECURSIVE, CORRECT),
-        "a stuck undo blocks the rest": Answer(ONE_AFTER_THE_OTHER, "blocked"),
-        "its error is ignored": Answer(GIVES_UP, "gave up"),
-        "its error ends the loop": Answer(
-            STUCK_HEAD
-            + "        for undo in reversed(undos):\n            await call_undo(undo, trip)\n",
-            "gave up",
-        ),
-        "its error raised at the end": Answer(
-            changed(
-                AT_ONCE,
-                (
-                    "                except ActivityError:\n",
-                    "                except ActivityError as error:\n"
-                    "                    self.error = error\n",
-                ),
-                (
-                    "        await asyncio.gather(",
-                    "        self.error = None\n        await asyncio.gather(",
-                ),
-                (
-                    "for undo in reversed(undos)])\n",
-                    "for undo in reversed(undos)])\n        if self.error:\n            raise self.error\n",  # noqa: E501
-                ),
-            ),
-            "cause hidden",
-        ),
-        "oldest first": Answer(
-            changed(ROUNDS, ("reversed(tuple(undos))", "tuple(undos)")), "wrong order"
         ),
     },
 }

@@ -116,6 +116,8 @@ WORKFLOWS = (
     "survive_a_cancel",
     "register_first",
     "side_by_side",
+    "operators_word",
+    "in_time",
 )
 
 
@@ -155,6 +157,8 @@ ROUNDS = ALL["never_stuck"].solution_code
 PARALLEL = ALL["side_by_side"].solution_code
 TRIP = ALL["my_first_trip"].solution_code
 CAR = ALL["car_first"].solution_code
+WORD = ALL["operators_word"].solution_code
+TIME = ALL["in_time"].solution_code
 
 STORES = {
     "my_first_trip": (
@@ -169,6 +173,8 @@ STORES = {
     "survive_a_cancel": (CANCEL, "        await call(Activities.store_booking_request, request)\n"),
     "register_first": (FIRST, "        await call(Activities.store_booking_request, request)\n"),
     "side_by_side": (PARALLEL, "        await call(Activities.store_booking_request, request)\n"),
+    "operators_word": (WORD, "        await call(Activities.store_booking_request, request)\n"),
+    "in_time": (TIME, "        await call(Activities.store_booking_request, request)\n"),
 }
 
 

@@ -191,6 +191,63 @@ MISTAKES = {
         "Releasing a trip that stands",
         "Whoever paid, or was told booked, has a trip. What does the database say of this one?",
     ),
+    "no sign of life": Mistake(
+        "No sign of life",
+        "A dead process is as silent as a busy one. How could the server tell them apart?",
+    ),
+    "from the beginning": Mistake(
+        "Beginning again",
+        "The attempt before had come far. Who remembers what it reported?",
+    ),
+    "reported early": Mistake(
+        "Reporting what is not done yet",
+        "The process may die between any two lines. What does the next one believe then?",
+    ),
+    "another key": Mistake(
+        "A key that changes",
+        "The next attempt runs in another process. Does it make the same key of the same guest?",
+    ),
+    "one key": Mistake(
+        "One key for two letters",
+        "A key that was used before sends nothing. What must it tell apart?",
+    ),
+    "nobody asked": Mistake(
+        "Not waiting for a person",
+        "The provider said no. Who can still decide, and what does the Workflow do until then?",
+    ),
+    "let in": Mistake(
+        "Letting in what makes no sense",
+        "Once an Update is accepted, it stands in the Event History. Who may look at it before?",
+    ),
+    "turned away": Mistake(
+        "Turning away what makes sense",
+        "An operator may try an undo now, or settle it by hand. Which of the two ends in an error?",
+    ),
+    "said again": Mistake(
+        "Not ready for the same word twice",
+        "Somebody clicks twice. What has changed when your handler comes back from its await?",
+    ),
+    "unanswered": Mistake(
+        "An Update without an answer",
+        "The Workflow was over before your handler was. What has to come first?",
+    ),
+    "not recorded": Mistake(
+        "Who, and why?",
+        "What is settled by hand stays in the books. Who will ask for the reason in a year, and "
+        "where do they look?",
+    ),
+    "too late": Mistake(
+        "Not in time",
+        "The customer has left. At which moments does your code look at the clock?",
+    ),
+    "deadline hidden": Mistake(
+        "A deadline reported as something else",
+        "Nothing else had failed when the time was over. What is the caller told?",
+    ),
+    "cut short": Mistake(
+        "A deadline that ends the undoing too",
+        "The time is over for the customer. Is it over for what you hold?",
+    ),
     "prediction": Mistake(
         "Another outcome than predicted",
         "Ask of each step: was it done for certain, certainly not, or does nobody know?",

@@ -11,7 +11,6 @@ from lab.checking.common import (
     rejection,
     slow_answer,
     undo_down,
-    undo_down_others_first,
 )
 from lab.checking.exercise import WorkflowExercise
 from lab.checking.judging import rejection_asked_once, retried_blip, within
@@ -113,71 +112,4 @@ patience = WorkflowExercise(
     why="Each attempt of a step is short and there are few of them, because a customer waits; a "
     "rejection is final at once. An undo goes on until its provider is back, because what it "
     "does not release stays held for ever.",
-)
-
-STUCK_HEAD = """
-@workflow.defn
-class NeverStuck:
-    @workflow.run
-    async def run(self, request: TripRequest) -> int:
-        await call(Activities.store_booking_request, request)
-        trip, undos = Cancellation(request.confirmation_code), []
-        try:
-            flight = await call(Activities.book_flight, request)
-            undos.append(Activities.cancel_flight)
-            hotel = await call(Activities.book_hotel, request)
-            undos.append(Activities.cancel_hotel)
-            car = await call(Activities.book_car, request)
-            undos.append(Activities.cancel_car)
-            price_cents = flight.price_cents + hotel.price_cents + car.price_cents
-            bill = PaymentRequest(request.confirmation_code, request.customer, price_cents)
-            await call(Activities.accept_payment, bill)
-        except ActivityError:
-            await self.undo_all(undos, trip)
-            raise
-        return price_cents
-
-    async def undo_all(self, undos, trip):
-"""
-
-STUCK_SKELETON = (
-    STUCK_HEAD
-    + """        # call_undo(undo, trip) tries for a minute; then it raises ActivityError.
-        raise NotImplementedError("let nobody wait for a stuck neighbour")
-"""
-)
-
-STUCK_SOLUTION = (
-    STUCK_HEAD
-    + """        while undos:
-            for undo in reversed(tuple(undos)):
-                try:
-                    await call_undo(undo, trip)
-                    undos.remove(undo)
-                except ActivityError:
-                    pass  # its next turn comes
-            if undos:
-                await workflow.sleep(timedelta(minutes=1))
-"""
-)
-
-never_stuck = WorkflowExercise(
-    name="never_stuck",
-    title="Never stuck",
-    skeleton=STUCK_SKELETON,
-    trials=(
-        happy(),
-        rejection("accept_payment"),
-        undo_down_others_first("cancel_hotel"),
-        undo_down_others_first("cancel_car"),
-    ),
-    hints=(
-        "An undo that fails gives its turn away, and comes again in the next round.",
-        "Look at Saga._undo_round and at the loop around it in travel/saga.py.",
-        "while ...:  for undo in ...:  try: ...  except ActivityError: ...",
-    ),
-    solution_code=STUCK_SOLUTION,
-    why="Each undo gets a turn of a minute, newest first, and leaves the list only when it has "
-    "succeeded. One that fails raises nothing to the caller and holds nobody up: it gets "
-    "another turn in the next round.",
 )

@@ -42,7 +42,7 @@ NOTEBOOKS = (
     Notebook(2, "What a saga cannot promise", "a clean audit and a lost sale", 25),
     Notebook(2, "Beyond one machine", "who cleans up?", 25),
     Notebook(3, "Capstone", "a step of your own, proven", 40),
-    Notebook(3, "Your own saga", "from an empty file", 45, core=True),
+    Notebook(3, "Your own saga", "from an empty file", 55, core=True),
 )
 """In their order: the number of a notebook is its place."""
 

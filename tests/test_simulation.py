@@ -814,6 +814,33 @@ def test_in_a_coroutine_whose_loop_goes_on() -> None:
     assert asyncio.run(inside()) == ("completed", True)
 
 
+def test_everything_that_a_handle_offers_can_be_done_in_a_coroutine() -> None:
+    """Python 3.14 lets nobody step a task while another one is at work in this thread."""
+
+    async def inside() -> list[str]:
+        seen = []
+        for act in (
+            lambda handle: handle.terminate("no"),
+            lambda handle: handle.cancel("no"),
+            lambda handle: handle.signal("note", "a"),
+            lambda handle: handle.execute_update("noted", "b"),
+            lambda handle: handle.query("__stack_trace"),
+        ):
+            _clear()
+            simulation = Simulation(CODE)
+            handle = simulation.start(Careful)
+            simulation.run(until=lambda s=simulation: s.moment > 3)
+            act(handle)
+            simulation.run()
+            simulation.verify()
+            seen.append(handle.status)
+            simulation.close()
+            await asyncio.sleep(0)
+        return seen
+
+    assert asyncio.run(inside()) == ["terminated", "canceled", *["completed"] * 3]
+
+
 def test_in_another_thread_and_in_several() -> None:
     found: list[str] = []
     threads = [threading.Thread(target=lambda: found.append(_alone().status)) for _ in range(3)]

@@ -412,7 +412,8 @@ class Handle:
 
     def terminate(self, reason: str = "") -> None:
         """Close it; no code of it runs any more."""
-        self._simulation._terminate(self._open(), reason)
+        with self._simulation._at_work():
+            self._simulation._terminate(self._open(), reason)
 
     def _open(self) -> Run:
         if self.last.status != RUNNING:

@@ -5,7 +5,6 @@ In the simulator, where a year takes a second; what the server has its own word 
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -37,7 +36,7 @@ from travel.models import Decision, TripProgress
 from travel.store.database import Database, settlements
 from travel.temporal.connection import connect, register_search_attribute
 from travel.temporal.search_attributes import TRIP_STATUS
-from travel.temporal.server import embedded_server
+from travel.temporal.server import embedded_server, find_executable
 from travel.worker import activities_of, running_worker
 from travel.workflows.book_in_parallel import BookInParallel
 from travel.workflows.book_trip import BookTrip
@@ -516,7 +515,7 @@ async def server_of_short_histories() -> AsyncIterator[Client]:
     limits = ("frontend.WorkflowTimeSkippingEnabled=true", f"{SUGGEST_AT}=40")
     options = [part for limit in limits for part in ("--dynamic-config-value", limit)]
     async with await WorkflowEnvironment.start_time_skipping_v2(
-        dev_server_existing_path=str(shutil.which("temporal")), dev_server_extra_args=options
+        dev_server_existing_path=find_executable(), dev_server_extra_args=options
     ) as server:
         await register_search_attribute(server.client)
         yield server.client

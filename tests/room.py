@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -38,6 +38,9 @@ MARK = "TRAVEL_ROOM"
 PATIENCE_SECONDS = 3600
 """For a kernel to start and for a cell to end: a net, and no verdict."""
 
+START_SECONDS = 120
+"""After that a learner restarts a kernel that does not answer."""
+
 LEAVING_SECONDS = 300
 
 HABITS = ("calm", "interrupts", "calm", "restarts", "calm", "is killed")
@@ -53,6 +56,7 @@ class Learner:
     first_trip_seconds: float = 0.0
     first_trip_megabytes: float = 0.0
     megabytes: float = 0.0
+    started_again: int = 0
     troubles: list[str] = field(default_factory=list)
 
     @property
@@ -120,17 +124,34 @@ class Learner:
     @asynccontextmanager
     async def _kernel(self, name: str) -> AsyncIterator[NotebookClient]:
         notebook = nbformat.read(ROOT / "notebooks" / name, as_version=4)
-        client = NotebookClient(
-            notebook,
-            kernel_name="python3",
-            timeout=PATIENCE_SECONDS,
-            startup_timeout=PATIENCE_SECONDS,
-            iopub_timeout=PATIENCE_SECONDS,
-            resources={"metadata": {"path": str(ROOT / "notebooks")}},
-        )
-        with suppress(DeadKernelError):
-            async with client.async_setup_kernel(env=self.environment):
-                yield client
+        async with AsyncExitStack() as stack:
+            stack.enter_context(suppress(DeadKernelError))
+            yield await self._started(notebook, stack)
+
+    async def _started(self, notebook: Any, stack: AsyncExitStack) -> NotebookClient:
+        """A kernel that answers.
+
+        Jupyter chooses the ports of a kernel before it starts. If somebody else takes one
+        meanwhile, the kernel never answers, and a learner restarts it.
+        """
+        for last in (False, False, True):
+            client = NotebookClient(
+                notebook,
+                kernel_name="python3",
+                timeout=PATIENCE_SECONDS,
+                startup_timeout=PATIENCE_SECONDS if last else START_SECONDS,
+                iopub_timeout=PATIENCE_SECONDS,
+                resources={"metadata": {"path": str(ROOT / "notebooks")}},
+            )
+            try:
+                await stack.enter_async_context(client.async_setup_kernel(env=self.environment))
+            except RuntimeError:
+                if last:
+                    raise
+                self.started_again += 1
+                continue
+            return client
+        raise AssertionError("the last try returns or raises")
 
 
 def _code(kernel: NotebookClient) -> Iterable[tuple[int, Any]]:
@@ -196,6 +217,8 @@ def _report(
         ("notebooks", [learner.megabytes for learner in learners]),
     ):
         print(f"kernel, server and the rest of it after the {what}: {max(sizes):.0f} MB at most")
+    if again := sum(learner.started_again for learner in learners):
+        print(f"kernels that did not answer and were started again: {again}")
     for learner in learners:
         for trouble in learner.troubles:
             print(f"TROUBLE: learner {learner.number} ({learner.habit}): {trouble}")

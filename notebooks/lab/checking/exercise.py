@@ -96,17 +96,26 @@ class Exercise:
 
 
 @dataclass(eq=False)
-class WorkflowExercise(Exercise):
+class CellExercise(Exercise):
+    """The answer is what stands in a cell of its own, ``%%workflow`` or ``%%activities``."""
+
+    async def judge(self, answer: Any = None) -> ReportCard:
+        """Judge the cell that was run last."""
+        if self.cell is None:
+            return ReportCard(self.title, note=UNATTEMPTED)
+        return await self.judge_cell(self.cell)
+
+    async def judge_cell(self, cell: str) -> ReportCard:
+        """The report card of an answer's text."""
+        raise NotImplementedError
+
+
+@dataclass(eq=False)
+class WorkflowExercise(CellExercise):
     """The answer is a Workflow in a ``%%workflow`` cell; it is put through ``trials``."""
 
     trials: Sequence[Trial] = ()
     prelude: str = PRELUDE
-
-    async def judge(self, answer: Any = None) -> ReportCard:
-        """Run the cell's Workflow through all trials at once."""
-        if self.cell is None:
-            return ReportCard(self.title, note=UNATTEMPTED)
-        return await self.judge_cell(self.cell)
 
     def load(self, cell: str) -> Any:
         """The Workflow class in the cell."""

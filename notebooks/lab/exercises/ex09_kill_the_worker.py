@@ -13,7 +13,7 @@ from typing import Any
 from temporalio.converter import DataConverter
 from temporalio.testing import ActivityEnvironment
 
-from lab.checking.exercise import UNATTEMPTED, Exercise
+from lab.checking.exercise import UNATTEMPTED, CellExercise
 from lab.checking.modules import CellProblem, load_module
 from lab.checking.report_card import Line, ReportCard
 from lab.checking.trials import Problem
@@ -265,14 +265,8 @@ def _second(desk: Callable[[], Any]) -> Problem | None:
 
 
 @dataclass(eq=False)
-class ActivityExercise(Exercise):
+class ActivityExercise(CellExercise):
     """The answer is a class with an Activity, in a ``%%activities`` cell."""
-
-    async def judge(self, answer: Any = None) -> ReportCard:
-        """Put it through all that may happen to its Worker."""
-        if self.cell is None:
-            return ReportCard(self.title, note=UNATTEMPTED)
-        return await self.judge_cell(self.cell)
 
     async def judge_cell(self, cell: str) -> ReportCard:
         """The report card of an answer's text."""

@@ -17,7 +17,7 @@ from typing import Any
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
-from lab.checking.exercise import UNATTEMPTED, Exercise, ValueExercise
+from lab.checking.exercise import UNATTEMPTED, CellExercise, ValueExercise
 from lab.checking.modules import Answer, CellProblem, load_answer, load_module
 from lab.checking.real import run_for_real
 from lab.checking.report_card import Line, ReportCard
@@ -196,7 +196,7 @@ def _desk_trials(module: ModuleType) -> Iterator[tuple[str, str, Any]]:
 
 
 @dataclass(eq=False)
-class DeskExercise(Exercise):
+class DeskExercise(CellExercise):
     """The answer is a file with ``Order`` and ``Desk``."""
 
     def load(self, cell: str) -> Any:
@@ -206,12 +206,6 @@ class DeskExercise(Exercise):
     def defined(self, cell: str) -> list[Any]:
         """Order and Desk, once there are any."""
         return [] if _is_empty(cell) else _known(load_module(self.name, cell), "Order", "Desk")
-
-    async def judge(self, answer: Any = None) -> ReportCard:
-        """Call each Activity again, in the wrong order, and for two orders."""
-        if self.cell is None:
-            return ReportCard(self.title, note=UNATTEMPTED)
-        return await self.judge_cell(self.cell)
 
     async def judge_cell(self, cell: str) -> ReportCard:
         """The report card of an answer's text."""
@@ -254,7 +248,7 @@ def proof_of(module: ModuleType, workflows: Any, name: str, random: int = 100) -
 
 
 @dataclass(eq=False)
-class SagaExercise(Exercise):
+class SagaExercise(CellExercise):
     """The answer is a whole file; it is proven, and gets a row on the scoreboard."""
 
     proof: Proof | None = field(default=None, repr=False)
@@ -269,12 +263,6 @@ class SagaExercise(Exercise):
             return []
         loaded = load_answer(self.name, cell, "")
         return [*_known(loaded.module, "Order", "Desk"), loaded.design]
-
-    async def judge(self, answer: Any = None) -> ReportCard:
-        """Prove the cell's Workflow."""
-        if self.cell is None:
-            return ReportCard(self.title, note=UNATTEMPTED)
-        return await self.judge_cell(self.cell)
 
     async def judge_cell(self, cell: str) -> ReportCard:
         """The report card of an answer's text."""

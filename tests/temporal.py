@@ -20,6 +20,7 @@ from temporalio.testing import TimeSkipper
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
 from travel.booking import TripResult, result_of, start_trip
+from travel.errors import Unavailable
 from travel.faults import Fault, FaultModel, ScriptedFault, ScriptedFaults
 from travel.faults.injection import FaultInjection
 from travel.models import TripRequest
@@ -31,6 +32,7 @@ from travel.workflows.book_trip import BookTrip
 T = TypeVar("T")
 
 UNDOS = ("refund_payment", "cancel_car", "cancel_hotel", "cancel_flight")
+DOWN = Unavailable("No connection.")
 
 
 def a_new_trip(code: str = "TEST", **changes: Any) -> TripRequest:
@@ -95,6 +97,35 @@ class Switch:
 
     def draw(self, step: str, confirmation_code: str, attempt: int) -> Fault | None:
         return Fault.OUTAGE if step in self.down else None
+
+
+class Providers(Interceptor):
+    """What they answer, by Activity: an exception so many times, then they do their work."""
+
+    def __init__(self, **answers: tuple[BaseException, int]) -> None:
+        self.answers = answers
+        self.calls: list[str] = []
+
+    def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
+        return _Provider(next, self)
+
+    def count(self, name: str) -> int:
+        return self.calls.count(name)
+
+
+class _Provider(ActivityInboundInterceptor):
+    def __init__(self, next: ActivityInboundInterceptor, providers: Providers) -> None:
+        super().__init__(next)
+        self._providers = providers
+
+    async def execute_activity(self, input: ExecuteActivityInput) -> Any:
+        name, answers = input.fn.__name__, self._providers.answers
+        self._providers.calls.append(name)
+        error, times = answers.get(name, (DOWN, 0))
+        if times:
+            answers[name] = (error, times - 1)
+            raise error
+        return await self.next.execute_activity(input)
 
 
 @dataclass

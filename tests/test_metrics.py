@@ -18,15 +18,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from temporal import Switch, a_new_trip, run, until
+from temporal import Providers, Switch, a_new_trip, run, until
 from temporalio.client import WorkflowHandle
 from temporalio.testing import TimeSkipper
-from temporalio.worker import (
-    ActivityInboundInterceptor,
-    ExecuteActivityInput,
-    Interceptor,
-    Replayer,
-)
+from temporalio.worker import Replayer
 
 from travel.booking import result_of, start_trip
 from travel.errors import Rejected
@@ -142,25 +137,6 @@ def test_the_attempt_number_never_gets_far(
     assert max(seen) < 10
 
 
-class Refusing(Interceptor):
-    """A hotel whose rate cannot be cancelled, so often."""
-
-    def __init__(self, times: int) -> None:
-        self.times = times
-
-    def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
-        refusing = self
-
-        class Refused(ActivityInboundInterceptor):
-            async def execute_activity(self, input: ExecuteActivityInput) -> Any:
-                if input.fn.__name__ == "cancel_hotel" and refusing.times:
-                    refusing.times -= 1
-                    raise Rejected("This rate cannot be cancelled.")
-                return await self.next.execute_activity(input)
-
-        return Refused(next)
-
-
 def test_a_refused_undo_is_counted_once_however_often_it_is_asked(
     temporal_address: str, sqlite_database: Database
 ) -> None:
@@ -170,12 +146,13 @@ def test_a_refused_undo_is_counted_once_however_often_it_is_asked(
     async def test() -> None:
         client = await connect(temporal_address, runtime=runtime_with_metrics(port))
         trip = a_new_trip(car_type="limousine")
-        hotel = Refusing(2)
+        hotel = Providers(cancel_hotel=(Rejected("This rate cannot be cancelled."), 2))
 
         async def waits_for_a_person(handle: WorkflowHandle[Any, Any], again: int) -> None:
             async def waits() -> bool:
                 progress = await handle.query(BookTrip.progress)
-                return hotel.times == again and progress.status.startswith("waiting for a dec")
+                left = hotel.answers["cancel_hotel"][1]
+                return left == again and progress.status.startswith("waiting for a dec")
 
             await until(waits, PATIENCE)
 

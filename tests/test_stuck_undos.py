@@ -15,7 +15,7 @@ import pytest
 from lab.simulation import Cancel, Code, Evict, Fault, Schedule, Simulation
 from samples import a_trip
 from sqlalchemy import select
-from temporal import root, run, until
+from temporal import DOWN, Providers, root, run, until
 from temporalio import activity
 from temporalio.client import (
     Client,
@@ -31,7 +31,7 @@ from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, 
 from travel import desk
 from travel.audit import audit
 from travel.booking import result_of, start_trip
-from travel.errors import InvalidInput, Rejected, Unavailable
+from travel.errors import InvalidInput, Rejected
 from travel.models import Decision, TripProgress
 from travel.store.database import Database, settlements
 from travel.temporal.connection import connect, register_search_attribute
@@ -44,38 +44,8 @@ from travel.workflows.book_trip import BookTrip
 pytestmark = pytest.mark.timeout(120)
 
 REFUSED = Rejected("This rate cannot be cancelled.")
-DOWN = Unavailable("No connection.")
 EVER = 10**9
 BY_HAND = Decision("cancel_hotel", "Ann", "the hotel paid us back by bank transfer")
-
-
-class Providers(Interceptor):
-    """What they answer, by Activity: an exception so many times, then they do their work."""
-
-    def __init__(self, **answers: tuple[BaseException, int]) -> None:
-        self.answers = answers
-        self.calls: list[str] = []
-
-    def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
-        return _Provider(next, self)
-
-    def count(self, name: str) -> int:
-        return self.calls.count(name)
-
-
-class _Provider(ActivityInboundInterceptor):
-    def __init__(self, next: ActivityInboundInterceptor, providers: Providers) -> None:
-        super().__init__(next)
-        self._providers = providers
-
-    async def execute_activity(self, input: ExecuteActivityInput) -> Any:
-        name, answers = input.fn.__name__, self._providers.answers
-        self._providers.calls.append(name)
-        error, times = answers.get(name, (DOWN, 0))
-        if times:
-            answers[name] = (error, times - 1)
-            raise error
-        return await self.next.execute_activity(input)
 
 
 class Trial:

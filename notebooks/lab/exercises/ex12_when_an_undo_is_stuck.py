@@ -91,7 +91,7 @@ never_stuck = WorkflowExercise(
     ),
     hints=(
         "An undo that fails gives its turn away, and comes again in the next round.",
-        "Look at Saga._undo_round and at the loop around it in travel/saga.py.",
+        "Look at Saga._undo_all and at Saga._ask in travel/saga.py.",
         "while ...:  for undo in ...:  try: ...  except ActivityError: ...",
     ),
     solution_code=STUCK_SOLUTION,

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from lab import progress
 from lab.checking import record
 from lab.exercises import ALL, self_test
-from lab.exercises.progress import NoSuchCode, Progress, number_of, read_code
+from lab.exercises.progress import NoSuchCode, Progress, notebooks, read_code
 from lab.publishing import hand_in
 
 NAMES = st.text(min_size=1, max_size=30).map(lambda name: " ".join(name.replace(":", " ").split()))
@@ -97,5 +97,5 @@ def test_codes_are_read_from_the_command_line(capsys: pytest.CaptureFixture[str]
 
 
 def test_every_exercise_stands_in_a_notebook() -> None:
-    numbers = [number_of(exercise) for exercise in ALL.values()]
+    numbers = [notebooks()[name] for name in ALL]
     assert numbers == sorted(numbers)

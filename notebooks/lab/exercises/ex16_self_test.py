@@ -225,7 +225,8 @@ async def judge(answers: Any) -> list[Line]:
     given = _letters(answers)
     if not any(given):
         raise NotImplementedError
-    return [_line(*each) for each in zip(range(1, 11), QUESTIONS, given, strict=True)]
+    pairs = zip(QUESTIONS, given, strict=True)
+    return [_line(number, question, letter) for number, (question, letter) in enumerate(pairs, 1)]
 
 
 def _letters(answers: Any) -> list[str]:

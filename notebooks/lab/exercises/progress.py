@@ -32,10 +32,10 @@ class Progress:
         return f"{self.learner}: {_letters(self.learner, self.held)}"
 
     def __repr__(self) -> str:
-        rows = []
+        rows, numbers = [], notebooks()
         for name, exercise in ALL.items():
             state = "holds" if name in self.held else "-"
-            rows.append(f"  {number_of(exercise):02}  {state:<6}{exercise.title}")
+            rows.append(f"  {numbers[name]:02}  {state:<6}{exercise.title}")
         hand_in = self.code if self.learner else 'progress("your name") adds a code to hand in'
         return "\n".join([f"{len(self.held)} of {len(ALL)} exercises hold.", *rows, hand_in])
 
@@ -64,13 +64,14 @@ def read_code(code: str) -> Progress:
     return Progress(held, learner)
 
 
-def number_of(exercise: Exercise) -> int:
-    """The notebook in which an exercise stands."""
-    for name, module in sys.modules.items():
-        found = re.fullmatch(r"lab\.exercises\.ex(\d\d)_\w+", name)
-        if found and any(value is exercise for value in vars(module).values()):
-            return int(found[1])
-    raise LookupError(f"{exercise.name} stands in no file of exercises.")
+def notebooks() -> dict[str, int]:
+    """The notebook in which each exercise stands: its file bears the number."""
+    found = {}
+    for name, module in list(sys.modules.items()):
+        if number := re.fullmatch(r"lab\.exercises\.ex(\d\d)_\w+", name):
+            own = [value for value in vars(module).values() if isinstance(value, Exercise)]
+            found.update({exercise.name: int(number[1]) for exercise in own})
+    return found
 
 
 def _in_order(names: set[str]) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import lab.designs
 import pytest
-from lab.breaking.scorekeeping import WORKFLOWS
+from lab.breaking.scorekeeping import SCRIPTS, WORKFLOWS
 from lab.showing import (
     Picture,
     course_map,
@@ -335,7 +335,8 @@ def test_every_wrong_design_has_its_place_in_the_family() -> None:
     named = {design.name for design in DESIGNS}
     assert workflows and workflows <= named
     assert {design.parent for design in DESIGNS} <= named | {""}
-    assert {entry.row for entry in WORKFLOWS} <= {d.name for d in DESIGNS if d.main}
+    rows = {*SCRIPTS, *(entry.row for entry in WORKFLOWS)}
+    assert {design.name for design in DESIGNS if design.main} <= rows <= named
 
 
 def test_the_core_path_fits_in_five_hours() -> None:

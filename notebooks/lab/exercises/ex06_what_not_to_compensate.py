@@ -44,8 +44,9 @@ UNDO = """        except ActivityError:
             raise
 """
 
-MESSAGE = """        email = ConfirmationEmail(request.confirmation_code, request.customer, "Booked.")
-"""
+MESSAGE = (
+    '        email = ConfirmationEmail(request.confirmation_code, request.customer, "Booked.")\n'
+)
 
 PIVOT_SKELETON = (
     HEAD.format(name="ThePivot")
@@ -156,7 +157,7 @@ the_pivot = WorkflowExercise(
         "After the payment the trip stands. What may a failing email change, and how long may it "
         "be tried?",
         "Compare EmailInTheSaga with BookTrip._send_email in this notebook: where does the try "
-        "block end? For the day, see the text of the exercise: which of the two timeouts is it?",
+        "block end? And which of the two timeouts in the text of the exercise is the day?",
         "try:  await workflow.execute_activity_method(..., ..., start_to_close_timeout=..., "
         "schedule_to_close_timeout=...)  with an except of its own",
     ),

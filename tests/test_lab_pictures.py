@@ -4,7 +4,7 @@ import asyncio
 import io
 import re
 from collections.abc import Callable, Sequence
-from itertools import combinations
+from itertools import combinations, pairwise
 from pathlib import Path
 
 import lab.designs
@@ -25,13 +25,21 @@ from lab.showing import (
 )
 from lab.showing.course_maps import core_path, hours
 from lab.showing.family_trees import DESIGNS
-from lab.showing.history import History, Step, in_words, read_history, role_of
+from lab.showing.history import (
+    History,
+    Step,
+    _earlier_attempts,
+    in_words,
+    read_history,
+    role_of,
+)
 from lab.showing.scoreboards import Cell, Scoreboard
 from lab.showing.tables import activity_table, audit_table, event_table, held_table, trips_table
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 from matplotlib.text import Text
 from PIL import Image
+from temporalio.api.common.v1 import RetryPolicy
 
 from travel.audit import Finding, Report
 from travel.booking import TripResult, result_of, start_trip
@@ -326,6 +334,17 @@ def test_attempts_before_the_last_are_spaced_by_the_retry_policy(
     assert car.started - end == pytest.approx(1.0)  # the pause before a second attempt
     assert "book_car done, 2 attempts (first: no answer)" in timeline(booked).alt
     assert all(step.earlier == () for step in booked.steps if step.attempts == 1)
+
+
+def test_thousands_of_attempts_have_their_places() -> None:
+    policy = RetryPolicy(backoff_coefficient=2)
+    policy.initial_interval.FromSeconds(1)
+    policy.maximum_interval.FromSeconds(100)
+    spans = _earlier_attempts(0.0, 300_000.0, 3_000, policy)
+    assert len(spans) == 2_999
+    assert all(before[1] <= after[0] for before, after in pairwise(spans))
+    policy.maximum_interval.Clear()
+    assert len(_earlier_attempts(0.0, 60.0, 3_000, policy)) == 2_999
 
 
 def test_every_wrong_design_has_its_place_in_the_family() -> None:

@@ -14,7 +14,7 @@ PATIENT = """            await workflow.execute_activity_method(
                 Activities.send_confirmation_email,
                 email,
                 start_to_close_timeout=ATTEMPT_TIMEOUT,
-                schedule_to_close_timeout=timedelta(days=1),
+                schedule_to_close_timeout=timedelta(hours=3),
             )
 """
 GUARDED = (
@@ -47,12 +47,27 @@ BY_HAND = changed(
     PIVOT,
     (
         GUARDED,
-        """        for _ in range(24 * 6):
+        """        for _ in range(3 * 6):
             try:
                 await call(Activities.send_confirmation_email, email)
                 break
             except ActivityError:
                 await workflow.sleep(timedelta(minutes=10))
+""",
+    ),
+)
+
+BY_THE_CLOCK = changed(
+    PIVOT,
+    (
+        GUARDED,
+        """        end = workflow.now() + timedelta(days=1)
+        while workflow.now() < end:
+            try:
+                await call(Activities.send_confirmation_email, email)
+                break
+            except ActivityError:
+                await workflow.sleep(timedelta(minutes=1))
 """,
     ),
 )
@@ -133,6 +148,43 @@ EACH_UNINTERRUPTED = changed(
     ),
 )
 
+UNDOER = """
+@workflow.defn
+class Undoer:
+    @workflow.run
+    async def run(self, code: str, names: list[str]) -> None:
+        for name in reversed(names):
+            await call_undo(getattr(Activities, name), Cancellation(code))
+"""
+
+CHILD_UNDOES = UNDOER + changed(
+    CANCEL,
+    (
+        "uninterrupted(self.undo_all(undos, trip))",
+        "uninterrupted(self.by_child(undos, trip.confirmation_code))",
+    ),
+    (
+        "    async def undo_all(self",
+        """    async def by_child(self, undos, code):
+        names = [undo.__name__ for undo in undos]
+        await workflow.execute_child_workflow(Undoer.run, args=[code, names], id=f"{code}-undo")
+
+    async def undo_all(self""",
+    ),
+)
+
+BY_CONDITION = changed(
+    CANCEL,
+    (
+        SLEEP,
+        """            try:
+                await workflow.wait_condition(lambda: False, timeout=timedelta(hours=1))
+            except TimeoutError:
+                pass
+""",
+    ),
+)
+
 ANSWERS = {
     "the_pivot": {
         "untouched": Answer(the_pivot.skeleton, UNTOUCHED),
@@ -142,14 +194,16 @@ ANSWERS = {
         "again and again, by hand": Answer(BY_HAND, CORRECT),
         "a child that is waited for": Answer(SENDER + IN_A_CHILD, CORRECT),
         "a child that is left to itself": Answer(SENDER + LEFT_TO_A_CHILD, CORRECT),
+        "each minute for a day, by the clock": Answer(BY_THE_CLOCK, CORRECT),
+        "for three days": Answer(changed(PIVOT, ("hours=3", "days=3")), CORRECT),
         "copied from the page": Answer(
             changed(PIVOT, (PATIENT, "            " + SEND)), "email let go"
         ),
         "for an hour": Answer(
-            changed(PIVOT, ("timedelta(days=1)", "timedelta(hours=1)")), "email let go"
+            changed(PIVOT, ("timedelta(hours=3)", "timedelta(hours=1)")), "email let go"
         ),
         "for ever": Answer(
-            changed(PIVOT, ("                schedule_to_close_timeout=timedelta(days=1),\n", "")),
+            changed(PIVOT, ("                schedule_to_close_timeout=timedelta(hours=3),\n", "")),
             "never ended",
         ),
         "email compensated": Answer(EMAIL_IN_TRY, "email compensated"),
@@ -182,6 +236,16 @@ ANSWERS = {
                 ),
             ),
             CORRECT,
+        ),
+        "a child Workflow undoes": Answer(CHILD_UNDOES, CORRECT),
+        "the hour by a condition": Answer(BY_CONDITION, CORRECT),
+        "except Exception": Answer(
+            changed(CANCEL, ("(ActivityError, asyncio.CancelledError)", "Exception")),
+            "cancel missed",
+        ),
+        "a list that begins anew": Answer(
+            changed(CANCEL, (REFUND, "            undos = [Activities.refund_payment]\n")),
+            "undo forgotten",
         ),
         "the refund before the payment": Answer(
             changed(CANCEL, (PAY + REFUND, REFUND + PAY)),

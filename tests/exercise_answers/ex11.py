@@ -82,6 +82,26 @@ SEQUENTIAL = (
     + TAIL
 )
 
+BY_EVENT = (
+    HEAD
+    + """            landed = asyncio.Event()
+
+            async def fly():
+                seat = await step(Activities.book_flight, Activities.cancel_flight, request)
+                landed.set()
+                return seat
+
+            async def sleep_well():
+                await landed.wait()
+                return await step(Activities.book_hotel, Activities.cancel_hotel, request)
+
+            flight, hotel, car = await asyncio.gather(
+                fly(), sleep_well(), step(Activities.book_car, Activities.cancel_car, request)
+            )
+"""
+    + TAIL
+)
+
 COPIED = (
     HEAD
     + """            flight, hotel, car = await asyncio.gather(
@@ -152,6 +172,7 @@ ANSWERS = {
         "reference, gather": Answer(REFERENCE, CORRECT),
         "task group": Answer(TASK_GROUP, CORRECT),
         "a task beside": Answer(A_TASK_BESIDE, CORRECT),
+        "an event between them": Answer(BY_EVENT, CORRECT),
         "a list, settled by gather": Answer(OWN_LIST, CORRECT),
         "the car undone before the hotel": Answer(CAR_UNDONE_FIRST, CORRECT),
         "every undo registered at once": Answer(

@@ -394,7 +394,7 @@ def _emails() -> Iterator[Generated]:
         ),
         ("each minute for an hour", f"{EACH_MINUTE}, maximum_attempts=60", ("email let go",)),
         ("each minute for ever", EACH_MINUTE, ("never ended",)),
-        ("a hundred attempts", "maximum_attempts=100", ("email let go",)),
+        ("fifty attempts", "maximum_attempts=50", ("email let go",)),
     ):
         patient = f"""        try:
             await workflow.execute_activity_method(

@@ -339,7 +339,7 @@ def _never_undone(found: Found, name: str, undo: str, step: Step | None) -> tupl
     canceled = bool(found.history.cancel_requested)
     if canceled and not found.history.compensations:
         return "cancel missed", f"the cancel request ended the Workflow, and {never}"
-    if canceled and step.outcome == "completed" and not _older_undone(found, step):
+    if canceled and step.outcome == "completed" and _cut_off(found, step):
         return "one shield", f"a cancel request ended the compensation, and {never}"
     if step.outcome != "completed":
         how = {"failed": "failed after committing", "timed out": "timed out after committing"}
@@ -351,9 +351,12 @@ def _never_undone(found: Found, name: str, undo: str, step: Step | None) -> tupl
     return ("refund forgotten" if name == PAYMENT else "undo forgotten"), never
 
 
-def _older_undone(found: Found, step: Step) -> bool:
-    """Whether the undoing came past this step, to one that was done before it."""
-    return any(
+def _cut_off(found: Found, step: Step) -> bool:
+    """Whether a request came while it undid, and before it got to this step or an older one."""
+    begun = min(found.steps(undo)[0].scheduled for undo in found.history.compensations)
+    if max(found.history.cancel_requested) < begun:
+        return False
+    return not any(
         other.closed is not None
         and other.closed <= step.scheduled
         and _completed_at(found, found.undo_of[other.activity]) is not None

@@ -39,8 +39,9 @@ from travel.faults import ScriptedFault
 from travel.models import TripRequest
 from travel.store.database import Database
 
-MAX_STEPS = 12_000
-"""Things that happen to one trip: enough for an email that is tried each minute for a day."""
+MAX_STEPS = 30_000
+"""Things that happen to one trip: enough for an email that is tried each minute for a day, by
+hand, with three attempts each."""
 
 FEWER_STEPS = 1_500
 """For the rest, once a trip did not come to its end."""

@@ -81,8 +81,10 @@ def hotel_after_flight(found: Found) -> Problem | None:
 
 def hotel_before_car(found: Found) -> Problem | None:
     """A slow car holds up nobody."""
-    hotel, car = found.step("book_hotel"), found.step("book_car")
-    if hotel and car and car.closed is not None and hotel.scheduled >= car.closed:
+    flight, hotel, car = (found.step(f"book_{what}") for what in ("flight", "hotel", "car"))
+    if not (flight and hotel and car) or flight.closed is None or car.closed is None:
+        return None
+    if flight.closed < car.closed <= hotel.scheduled:
         return Problem("not parallel", "book_hotel waited for the car")
     return None
 

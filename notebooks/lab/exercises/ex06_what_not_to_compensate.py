@@ -157,7 +157,7 @@ the_pivot = WorkflowExercise(
         "After the payment the trip stands. What may a failing email change, and how long may it "
         "be tried?",
         "Compare EmailInTheSaga with BookTrip._send_email in this notebook: where does the try "
-        "block end? And which of its two timeouts is the three hours?",
+        "block end? And which of the two timeouts of the exercise is the three hours?",
         "try:  await workflow.execute_activity_method(..., ..., start_to_close_timeout=..., "
         "schedule_to_close_timeout=...)  with an except of its own",
     ),

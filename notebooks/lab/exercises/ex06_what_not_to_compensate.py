@@ -158,8 +158,8 @@ the_pivot = WorkflowExercise(
         "be tried?",
         "Compare EmailInTheSaga with BookTrip._send_email in this notebook: where does the try "
         "block end? And which of the two timeouts of the exercise is the three hours?",
-        "try:  await workflow.execute_activity_method(..., ..., start_to_close_timeout=..., "
-        "schedule_to_close_timeout=...)  with an except of its own",
+        "workflow.execute_activity_method(..., ..., start_to_close_timeout=..., "
+        "schedule_to_close_timeout=...)  awaited in a try of its own, with an except of its own",
     ),
     shapes={"never ended": "schedule_to_close_timeout=timedelta(...)"},
     solution_code=PIVOT_SOLUTION,

@@ -285,6 +285,20 @@ def test_a_picture_renders_with_words(name: str) -> None:
     check_picture(PICTURES[name]())
 
 
+def test_the_name_of_a_class_breaks_between_its_words() -> None:
+    cells = {"blip": Cell(0, 3)}
+    names = ("HotelsWithExpiringKeys", "UndoRegisteredLate", "design number 1 with a long name")
+    drawn = Scoreboard()
+    for name in names:
+        drawn.add_row(name, cells)
+    labels = scoreboard(drawn).figure.axes[0].get_yticklabels()
+    assert [label.get_text() for label in labels] == [
+        "HotelsWithExpiring\nKeys",
+        "UndoRegisteredLate",
+        "design number 1 with\na long name",
+    ]
+
+
 @pytest.mark.everything
 def test_real_trips_render(histories: dict[str, History]) -> None:
     for history in histories.values():

@@ -30,6 +30,7 @@ from prove_sagas import (
     NothingToDo,
     Order,
     PivotInTheMiddle,
+    RegisteredFirst,
     SideBySide,
     Sleepless,
     Stall,
@@ -102,6 +103,14 @@ def test_mistakes_by_name(workflow: type, mistake: str) -> None:
     assert mistake in proof.mistakes, proof
     assert mistake in repr(proof)
     assert mistake in proof._repr_html_()
+
+
+def test_what_is_often_written_down_loses_cancel_requests_alone() -> None:
+    """The copy kit says so of the saga pattern in Temporal's documentation."""
+    row = proven(RegisteredFirst, random=0).row
+    lost = {kind for kind, tally in row.items() if tally.lost}
+    assert lost == {"cancel", "cancel while undoing"}, row
+    assert {"outage", "lost reply", "late commit", "crash", "undo down"} <= set(row)
 
 
 def test_a_loss_can_be_replayed_from_what_is_printed() -> None:

@@ -1,4 +1,4 @@
-"""The links of README and notebooks: those within the repository, and those into the world.
+"""The links of pages and notebooks: those within the repository, and those into the world.
 
     python -m tests.links        asks each address outside once, and exits with 1 if one is gone
 
@@ -31,8 +31,10 @@ OURS = re.compile(r"https?://(localhost|127\.0\.0\.1)\b")
 
 
 def texts() -> Iterator[tuple[Path, str]]:
-    """README and notebooks, with the Markdown of each."""
-    yield ROOT / "README.md", (ROOT / "README.md").read_text(encoding="utf-8")
+    """Pages and notebooks, with the Markdown of each."""
+    pages = [ROOT / "README.md", ROOT / "tests" / "PROOFS.md"]
+    for path in [*pages, *sorted((ROOT / "notebooks").glob("*.md"))]:
+        yield path, path.read_text(encoding="utf-8")
     for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
         cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
         sources = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown"]
@@ -51,7 +53,7 @@ def is_outside(link: str) -> bool:
 
 
 def anchors(path: Path) -> set[str]:
-    """What can stand behind the # of a link to a README or a notebook."""
+    """What can stand behind the # of a link to a page or a notebook."""
     text = next((text for name, text in texts() if name == path), "")
     titles = HEADING.findall(CODE.sub(lambda code: code[0].strip("`"), text))
     github = {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}

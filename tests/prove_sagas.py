@@ -235,6 +235,28 @@ class Forgetful:
 
 
 @workflow.defn
+class RegisteredFirst:
+    """As the saga pattern is often written down: undos registered first, ``except Exception``."""
+
+    @workflow.run
+    async def run(self, order: Order) -> str:
+        undos: list[Any] = []
+        try:
+            for do, undo_it in (
+                (Stall.take_apples, Stall.return_apples),
+                (Stall.take_pears, Stall.return_pears),
+                (Stall.pay, Stall.pay_back),
+            ):
+                undos.append(undo_it)
+                await undo(do, order)
+        except Exception:
+            for undo_it in reversed(undos):
+                await undo(undo_it, order)
+            raise
+        return "done"
+
+
+@workflow.defn
 class Masking:
     """Tells of everything but what failed."""
 

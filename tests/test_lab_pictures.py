@@ -4,12 +4,12 @@ import asyncio
 import io
 import re
 from collections.abc import Callable, Sequence
-from itertools import combinations
+from itertools import combinations, pairwise
 from pathlib import Path
 
 import lab.designs
 import pytest
-from lab.breaking.scorekeeping import WORKFLOWS
+from lab.breaking.scorekeeping import SCRIPTS, WORKFLOWS
 from lab.showing import (
     Picture,
     course_map,
@@ -25,13 +25,21 @@ from lab.showing import (
 )
 from lab.showing.course_maps import core_path, hours
 from lab.showing.family_trees import DESIGNS
-from lab.showing.history import History, Step, in_words, read_history, role_of
+from lab.showing.history import (
+    History,
+    Step,
+    _earlier_attempts,
+    in_words,
+    read_history,
+    role_of,
+)
 from lab.showing.scoreboards import Cell, Scoreboard
 from lab.showing.tables import activity_table, audit_table, event_table, held_table, trips_table
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 from matplotlib.text import Text
 from PIL import Image
+from temporalio.api.common.v1 import RetryPolicy
 
 from tests.sampling import few
 from travel.audit import Finding, Report
@@ -343,6 +351,17 @@ def test_attempts_before_the_last_are_spaced_by_the_retry_policy(
     assert all(step.earlier == () for step in booked.steps if step.attempts == 1)
 
 
+def test_thousands_of_attempts_have_their_places() -> None:
+    policy = RetryPolicy(backoff_coefficient=2)
+    policy.initial_interval.FromSeconds(1)
+    policy.maximum_interval.FromSeconds(100)
+    spans = _earlier_attempts(0.0, 300_000.0, 3_000, policy)
+    assert len(spans) == 2_999
+    assert all(before[1] <= after[0] for before, after in pairwise(spans))
+    policy.maximum_interval.Clear()
+    assert len(_earlier_attempts(0.0, 60.0, 3_000, policy)) == 2_999
+
+
 def test_every_wrong_design_has_its_place_in_the_family() -> None:
     folder = Path(lab.designs.__file__).parent
     sources = "".join(path.read_text(encoding="utf-8") for path in folder.glob("[a-z]*.py"))
@@ -350,7 +369,8 @@ def test_every_wrong_design_has_its_place_in_the_family() -> None:
     named = {design.name for design in DESIGNS}
     assert workflows and workflows <= named
     assert {design.parent for design in DESIGNS} <= named | {""}
-    assert {entry.row for entry in WORKFLOWS} <= {d.name for d in DESIGNS if d.main}
+    rows = {*SCRIPTS, *(entry.row for entry in WORKFLOWS)}
+    assert {design.name for design in DESIGNS if design.main} <= rows <= named
 
 
 def test_the_core_path_fits_in_five_hours() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -28,6 +30,7 @@ from prove_sagas import (
     NothingToDo,
     Order,
     PivotInTheMiddle,
+    RegisteredFirst,
     SideBySide,
     Sleepless,
     Stall,
@@ -102,6 +105,14 @@ def test_mistakes_by_name(workflow: type, mistake: str) -> None:
     assert mistake in proof._repr_html_()
 
 
+def test_what_is_often_written_down_loses_cancel_requests_alone() -> None:
+    """The copy kit says so of the saga pattern in Temporal's documentation."""
+    row = proven(RegisteredFirst, random=0).row
+    lost = {kind for kind, tally in row.items() if tally.lost}
+    assert lost == {"cancel", "cancel while undoing"}, row
+    assert {"outage", "lost reply", "late commit", "crash", "undo down"} <= set(row)
+
+
 def test_a_loss_can_be_replayed_from_what_is_printed() -> None:
     proof = proven(Forgetful)
     loss = proof.losses[0]
@@ -140,13 +151,32 @@ def taken_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(Path(lab.simulation.__file__).parent, home / "simulation", ignore=ignored)
     for path in FOLDER.glob("*concert.py"):
         shutil.copy(path, home)
+    for name, text in shown().items():
+        (home / name).write_text(text, encoding="utf-8")
     return home
 
 
-def run_pytest(python: Path | str, home: Path) -> str:
+def shown() -> dict[str, str]:
+    """What the copy kit and notebook 16 show as files, by name."""
+    kit = (REPOSITORY / "notebooks" / "copy_kit.md").read_text(encoding="utf-8")
+    notebook = json.loads(
+        (REPOSITORY / "notebooks" / "16_your_own_saga.ipynb").read_text(encoding="utf-8")
+    )
+    cells = "\n".join("".join(cell["source"]) for cell in notebook["cells"])
+    blocks = re.findall(r"```python\n(.*?)```", kit, re.DOTALL)
+    (template,) = re.findall(r"```python\n(# test_my_saga.py.*?)```", cells, re.DOTALL)
+    named = {text.split()[1]: text for text in blocks if text.startswith("# ")}
+    (again,) = (text for text in blocks if not text.startswith("# "))
+    return {**named, "again.py": again, "test_template.py": template}
+
+
+def run_at(home: Path, *command: str | Path) -> subprocess.CompletedProcess[str]:
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
-    command = [str(python), "-m", "pytest", "-q", "-p", "no:cacheprovider"]
-    ran = subprocess.run(command, cwd=home, env=environment, capture_output=True, text=True)
+    return subprocess.run(command, cwd=home, env=environment, capture_output=True, text=True)
+
+
+def run_pytest(python: Path | str, home: Path) -> str:
+    ran = run_at(home, python, "-m", "pytest", "-q", "-p", "no:cacheprovider")
     assert ran.returncode == 0, ran.stdout + ran.stderr
     return ran.stdout
 
@@ -154,7 +184,29 @@ def run_pytest(python: Path | str, home: Path) -> str:
 @pytest.mark.timeout(600)
 @pytest.mark.everything
 def test_it_can_be_taken_home(taken_home: Path) -> None:
-    assert "2 passed" in run_pytest(sys.executable, taken_home)
+    assert "4 passed" in run_pytest(sys.executable, taken_home)
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.everything
+def test_what_it_finds_at_home_is_read_in_full(taken_home: Path, tmp_path: Path) -> None:
+    """Without its tombstones the saga of the copy kit loses something, and pytest says what."""
+    home = shutil.copytree(taken_home, tmp_path / "home")
+    services = (home / "services.py").read_text(encoding="utf-8")
+    tombstone = '        self.answers[key] = "undone"'
+    assert tombstone in services
+    careless = services.replace(tombstone, "        self.answers.pop(key, None)")
+    (home / "services.py").write_text(careless, encoding="utf-8")
+    ran = run_at(home, sys.executable, "-m", "pytest", "-q", "test_my_saga.py")
+    assert "1 failed" in ran.stdout
+    assert "FAILS  each step done only after its time was up" in ran.stdout
+    assert "Schedule(" in ran.stdout
+
+
+def test_a_schedule_is_replayed_as_the_copy_kit_shows(taken_home: Path) -> None:
+    ran = run_at(taken_home, sys.executable, "again.py")
+    assert ran.stdout.split()[:2] == ["canceled", "[]"], ran.stderr
+    assert "workflow_execution_cancel_requested" in ran.stdout
 
 
 def test_it_needs_the_sdk_alone() -> None:
@@ -180,4 +232,4 @@ def test_it_can_be_taken_home_to_a_fresh_environment(taken_home: Path, tmp_path:
     ]
     install = [str(python), "-m", "pip", "install", "-q", *pinned, "pytest"]
     subprocess.run(install, check=True, capture_output=True)
-    assert "2 passed" in run_pytest(python, taken_home)
+    assert "4 passed" in run_pytest(python, taken_home)

@@ -26,13 +26,13 @@ def proof_of(concert: type, town: type[Town], **more: Any) -> Proof:
 
 def test_the_concert_loses_nothing() -> None:
     proof = proof_of(Concert, Town)
-    assert proof.holds, proof
+    assert proof.holds, str(proof)
 
 
 def test_haste_has_its_faults_found_and_named() -> None:
     proof = proof_of(HastyConcert, HastyTown)
     found = {(loss.mistake, loss.where) for loss in proof.losses}
-    assert ("undo registered after its step", "engage_band") in found, proof
-    assert ("not idempotent", "print_posters") in found, proof
-    assert ("auxiliary step compensates", "tell_newspaper") in found, proof
-    assert "a cancel request ended the undoing" in proof.mistakes, proof
+    assert ("undo registered after its step", "engage_band") in found, str(proof)
+    assert ("not idempotent", "print_posters") in found, str(proof)
+    assert ("auxiliary step compensates", "tell_newspaper") in found, str(proof)
+    assert "a cancel request ended the undoing" in proof.mistakes, str(proof)

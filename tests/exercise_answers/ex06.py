@@ -1,7 +1,7 @@
 """Answers to the exercises of notebook 06."""
 
 from lab.exercises import survive_a_cancel, the_pivot
-from lab.exercises.ex06_what_not_to_compensate import BOOKING, EMAIL, HEAD, UNDO
+from lab.exercises.ex06_what_not_to_compensate import BOOKING, HEAD, MESSAGE, PAY, UNDO
 
 from exercise_answers.answer import CORRECT, UNTOUCHED, Answer, changed
 from exercise_answers.ex03 import OUR_SAGA
@@ -10,14 +10,23 @@ MINE = HEAD.format(name="Mine") + BOOKING
 
 PIVOT = the_pivot.solution_code
 SEND = "await call(Activities.send_confirmation_email, email)\n"
+PATIENT = """            await workflow.execute_activity_method(
+                Activities.send_confirmation_email,
+                email,
+                start_to_close_timeout=ATTEMPT_TIMEOUT,
+                schedule_to_close_timeout=timedelta(hours=3),
+            )
+"""
+GUARDED = (
+    "        try:\n" + PATIENT + "        except ActivityError:\n"
+    '            workflow.logger.warning("The confirmation email could not be sent.")\n'
+)
 
 SUPPRESSED = changed(
     PIVOT,
     (
-        "        try:\n            " + SEND + "        except ActivityError:\n"
-        '            workflow.logger.warning("The confirmation email could not be sent.")\n',
-        "        from contextlib import suppress\n"
-        "        with suppress(FailureError):\n            " + SEND,
+        GUARDED,
+        "        from contextlib import suppress\n        with suppress(FailureError):\n" + PATIENT,
     ),
 )
 
@@ -25,15 +34,80 @@ SAGA_THEN_EMAIL = changed(
     OUR_SAGA,
     (
         "        return price\n",
-        EMAIL + "        sent = await asyncio.gather(\n"
-        "            call(Activities.send_confirmation_email, email), return_exceptions=True\n"
-        "        )\n        return len(sent)\n",
+        MESSAGE
+        + changed(
+            PATIENT.replace("\n    ", "\n"),
+            ("            await workflow", "        sending = workflow"),
+        )
+        + "        return len(await asyncio.gather(sending, return_exceptions=True))\n",
     ),
 )
 
-EMAIL_IN_TRY = MINE + "    " + EMAIL + "            " + SEND + UNDO + "        return price_cents\n"
+BY_HAND = changed(
+    PIVOT,
+    (
+        GUARDED,
+        """        for _ in range(3 * 6):
+            try:
+                await call(Activities.send_confirmation_email, email)
+                break
+            except ActivityError:
+                await workflow.sleep(timedelta(minutes=10))
+""",
+    ),
+)
 
-UNGUARDED = MINE + UNDO + EMAIL + "        " + SEND + "        return price_cents\n"
+BY_THE_CLOCK = changed(
+    PIVOT,
+    (
+        GUARDED,
+        """        end = workflow.now() + timedelta(days=1)
+        while workflow.now() < end:
+            try:
+                await call(Activities.send_confirmation_email, email)
+                break
+            except ActivityError:
+                await workflow.sleep(timedelta(minutes=1))
+""",
+    ),
+)
+
+SENDER = """
+@workflow.defn
+class Sender:
+    @workflow.run
+    async def run(self, email: ConfirmationEmail) -> None:
+""" + PATIENT.replace("\n    ", "\n").replace("    ", "", 1)
+
+IN_A_CHILD = changed(
+    PIVOT,
+    (
+        GUARDED,
+        """        try:
+            await workflow.execute_child_workflow(Sender.run, email, id=email.confirmation_code)
+        except FailureError:
+            pass
+""",
+    ),
+)
+
+LEFT_TO_A_CHILD = changed(
+    PIVOT,
+    (
+        GUARDED,
+        """        await workflow.start_child_workflow(
+            Sender.run,
+            email,
+            id=f"{email.confirmation_code}-email",
+            parent_close_policy=workflow.ParentClosePolicy.ABANDON,
+        )
+""",
+    ),
+)
+
+EMAIL_IN_TRY = MINE + "    " + MESSAGE + PATIENT + UNDO + "        return price_cents\n"
+
+UNGUARDED = MINE + UNDO + MESSAGE + "        " + SEND + "        return price_cents\n"
 
 UNDONE_LATER = changed(
     PIVOT,
@@ -44,6 +118,8 @@ UNDONE_LATER = changed(
 )
 
 CANCEL = survive_a_cancel.solution_code
+REFUND = "            undos.append(Activities.refund_payment)\n"
+SLEEP = "            await workflow.sleep(timedelta(hours=1))  # until then all is given back\n"
 
 SHIELD_IN_A_LOOP = changed(
     CANCEL,
@@ -72,12 +148,64 @@ EACH_UNINTERRUPTED = changed(
     ),
 )
 
+UNDOER = """
+@workflow.defn
+class Undoer:
+    @workflow.run
+    async def run(self, code: str, names: list[str]) -> None:
+        for name in reversed(names):
+            await call_undo(getattr(Activities, name), Cancellation(code))
+"""
+
+CHILD_UNDOES = UNDOER + changed(
+    CANCEL,
+    (
+        "uninterrupted(self.undo_all(undos, trip))",
+        "uninterrupted(self.by_child(undos, trip.confirmation_code))",
+    ),
+    (
+        "    async def undo_all(self",
+        """    async def by_child(self, undos, code):
+        names = [undo.__name__ for undo in undos]
+        await workflow.execute_child_workflow(Undoer.run, args=[code, names], id=f"{code}-undo")
+
+    async def undo_all(self""",
+    ),
+)
+
+BY_CONDITION = changed(
+    CANCEL,
+    (
+        SLEEP,
+        """            try:
+                await workflow.wait_condition(lambda: False, timeout=timedelta(hours=1))
+            except TimeoutError:
+                pass
+""",
+    ),
+)
+
 ANSWERS = {
     "the_pivot": {
         "untouched": Answer(the_pivot.skeleton, UNTOUCHED),
         "reference": Answer(PIVOT, CORRECT),
         "suppressed": Answer(SUPPRESSED, CORRECT),
         "our Saga, then the email": Answer(SAGA_THEN_EMAIL, CORRECT),
+        "again and again, by hand": Answer(BY_HAND, CORRECT),
+        "a child that is waited for": Answer(SENDER + IN_A_CHILD, CORRECT),
+        "a child that is left to itself": Answer(SENDER + LEFT_TO_A_CHILD, CORRECT),
+        "each minute for a day, by the clock": Answer(BY_THE_CLOCK, CORRECT),
+        "for three days": Answer(changed(PIVOT, ("hours=3", "days=3")), CORRECT),
+        "copied from the page": Answer(
+            changed(PIVOT, (PATIENT, "            " + SEND)), "email let go"
+        ),
+        "for an hour": Answer(
+            changed(PIVOT, ("timedelta(hours=3)", "timedelta(hours=1)")), "email let go"
+        ),
+        "for ever": Answer(
+            changed(PIVOT, ("                schedule_to_close_timeout=timedelta(hours=3),\n", "")),
+            "never ended",
+        ),
         "email compensated": Answer(EMAIL_IN_TRY, "email compensated"),
         "email unguarded": Answer(UNGUARDED, "email compensated"),
         "undone in the email's except": Answer(UNDONE_LATER, "email compensated"),
@@ -103,12 +231,41 @@ ANSWERS = {
             changed(
                 OUR_SAGA,
                 (
-                    "            await step(Activities.accept_payment",
-                    "            await asyncio.sleep(3600)\n"
-                    "            await step(Activities.accept_payment",
+                    "        return price\n",
+                    "            await asyncio.sleep(3600)\n        return price\n",
                 ),
             ),
             CORRECT,
+        ),
+        "a child Workflow undoes": Answer(CHILD_UNDOES, CORRECT),
+        "the hour by a condition": Answer(BY_CONDITION, CORRECT),
+        "except Exception": Answer(
+            changed(CANCEL, ("(ActivityError, asyncio.CancelledError)", "Exception")),
+            "cancel missed",
+        ),
+        "a list that begins anew": Answer(
+            changed(CANCEL, (REFUND, "            undos = [Activities.refund_payment]\n")),
+            "undo forgotten",
+        ),
+        "the refund before the payment": Answer(
+            changed(CANCEL, (PAY + REFUND, REFUND + PAY)),
+            CORRECT,
+        ),
+        "copied from the page": Answer(changed(CANCEL, (REFUND, "")), "refund forgotten"),
+        "the refund last": Answer(
+            changed(CANCEL, (REFUND, REFUND.replace("append(", "insert(0, "))), "wrong order"
+        ),
+        "the hour before the payment": Answer(
+            changed(CANCEL, (SLEEP, ""), (PAY, SLEEP + PAY)), "not the task"
+        ),
+        "no hour": Answer(changed(CANCEL, (SLEEP, "")), "not the task"),
+        "the hour after the try": Answer(
+            changed(
+                CANCEL,
+                (SLEEP, ""),
+                ("        return price_cents\n", SLEEP[4:] + "        return price_cents\n"),
+            ),
+            "cancel missed",
         ),
         "only ActivityError caught": Answer(
             changed(CANCEL, ("(ActivityError, asyncio.CancelledError)", "ActivityError")),

@@ -17,6 +17,7 @@ from lab.exercises import ALL
 from exercise_answers import ANSWERS
 from exercise_answers.answer import CORRECT, UNTOUCHED, changed
 from exercise_answers.ex03 import LIST_OF_UNDOS
+from exercise_answers.ex06 import GUARDED
 from travel.errors import Rejected
 
 Text = str
@@ -314,15 +315,14 @@ def _given_up() -> Iterator[Generated]:
     yield Generated("never_stuck", "half an hour", kind, hour, ("gave up",))
 
 
+EACH_MINUTE = "initial_interval=timedelta(minutes=1), backoff_coefficient=1"
+
+
 def _emails() -> Iterator[Generated]:
     kind = "the email"
     email = """        email = ConfirmationEmail(request.confirmation_code, request.customer, "Booked.")
 """
-    send = """        try:
-            await call(Activities.send_confirmation_email, email)
-        except ActivityError:
-            workflow.logger.warning("The confirmation email could not be sent.")
-"""
+    send = GUARDED
     made = email.strip()
     pay = "            await call(Activities.accept_payment, bill)\n"
     early = (
@@ -380,10 +380,22 @@ def _emails() -> Iterator[Generated]:
         changed(PIVOT, (send, send + send)),
         ("done twice",),
     )
-    for name, retries in {
-        "each minute for a day": "initial_interval=timedelta(minutes=1), backoff_coefficient=1, maximum_attempts=1440",
-        "for an hour": "maximum_interval=timedelta(minutes=1), maximum_attempts=60",
-    }.items():
+    for name, retries, fits in (
+        ("each minute for a day", f"{EACH_MINUTE}, maximum_attempts=1440", ()),
+        (
+            "each hour for a day",
+            "initial_interval=timedelta(hours=1), backoff_coefficient=1, maximum_attempts=24",
+            (),
+        ),
+        (
+            "longer and longer pauses",
+            "maximum_interval=timedelta(hours=2), maximum_attempts=30",
+            (),
+        ),
+        ("each minute for an hour", f"{EACH_MINUTE}, maximum_attempts=60", ("email let go",)),
+        ("each minute for ever", EACH_MINUTE, ("never ended",)),
+        ("fifty attempts", "maximum_attempts=50", ("email let go",)),
+    ):
         patient = f"""        try:
             await workflow.execute_activity_method(
                 Activities.send_confirmation_email,
@@ -394,9 +406,8 @@ def _emails() -> Iterator[Generated]:
         except ActivityError:
             pass
 """
-        yield Generated(
-            "the_pivot", name, "patience on the virtual clock", changed(PIVOT, (send, patient))
-        )
+        kind = "the email" if fits else "patience on the virtual clock"
+        yield Generated("the_pivot", name, kind, changed(PIVOT, (send, patient)), fits)
 
 
 def _chance() -> Iterator[Generated]:
@@ -505,14 +516,13 @@ class Mine:
     async def run(self, request: TripRequest) -> int:
         await call(Activities.store_booking_request, request)
         trip = Cancellation(request.confirmation_code)
-        undos = [Activities.cancel_flight, Activities.cancel_hotel, Activities.cancel_car]
+        undos = [Activities.cancel_flight, Activities.cancel_car]
         tasks = [
-            asyncio.create_task(call(Activities.book_flight, request)),
-            asyncio.create_task(call(Activities.book_hotel, request)),
+            asyncio.create_task(self.flight_then_hotel(request, undos)),
             asyncio.create_task(call(Activities.book_car, request)),
         ]
         try:
-            flight, hotel, car = await asyncio.gather(*tasks)
+            (flight, hotel), car = await asyncio.gather(*tasks)
             price = flight.price_cents + hotel.price_cents + car.price_cents
             bill = PaymentRequest(request.confirmation_code, request.customer, price)
             undos.append(Activities.refund_payment)
@@ -522,6 +532,11 @@ class Mine:
             await uninterrupted(self.undo(undos, trip))
             raise
         return price
+
+    async def flight_then_hotel(self, request, undos):
+        flight = await call(Activities.book_flight, request)
+        undos.append(Activities.cancel_hotel)
+        return flight, await call(Activities.book_hotel, request)
 
     async def undo(self, undos, trip):
         for undo in reversed(undos):

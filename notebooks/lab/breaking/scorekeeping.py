@@ -40,6 +40,7 @@ WORKFLOWS = (
     Entry("lab.designs.without_compensation", "WithoutCompensation"),
     Entry("lab.designs.undo_what_succeeded", "UndoWhatSucceeded"),
     Entry("lab.designs.retry_then_undo", "RetryThenUndo"),
+    Entry("lab.designs.one_shield", "OneShield"),
     Entry("lab.designs.undo_registered_late", "UndoRegisteredLate"),
     Entry("travel.workflows.book_trip", "BookTrip"),
     Entry("travel.workflows.book_in_parallel", "BookInParallel"),

@@ -216,6 +216,11 @@ class Bench:
         timers = [timer for timer in run.timers.values() if timer.sent and not timer.done]
         return bool(timers) and not run.activities
 
+    @property
+    def seconds(self) -> float:
+        """On the virtual clock, since the trip that is under way began."""
+        return self._simulation.now / 1e9 if self._simulation else 0.0
+
     def close(self) -> None:
         """Forget the database."""
         self.memory.close()

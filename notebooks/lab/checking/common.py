@@ -31,6 +31,7 @@ _REJECTIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "book_car": ("no such car", {"car_type": "limousine"}),
     "accept_payment": ("card declined", {"confirmation_code": TEST_DECLINE}),
 }
+NO_FLIGHT = _REJECTIONS["book_flight"][1]
 NO_CAR = _REJECTIONS["book_car"][1]
 NO_ROOM = _REJECTIONS["book_hotel"][1]
 

@@ -270,7 +270,7 @@ def _needless(found: Found) -> Iterator[Problem]:
 
 
 def _order(found: Found) -> Iterator[Problem]:
-    """Newest first. Steps that were under way together have no order."""
+    """Newest first. Steps under way together, or on branches of their own, have no order."""
     begun = {
         undo: (found.steps(step)[0], found.steps(undo)[0])
         for step, undo in found.undo_of.items()
@@ -279,6 +279,8 @@ def _order(found: Found) -> Iterator[Problem]:
     for older, (step, undo) in begun.items():
         for newer, (later_step, later_undo) in begun.items():
             one_after_the_other = step.closed is not None and step.closed <= later_step.scheduled
+            if frozenset((step.activity, later_step.activity)) in found.trial.beside:
+                continue
             if one_after_the_other and _place(found, undo) < _place(found, later_undo):
                 yield Problem("wrong order", f"{older} ran before {newer}")
 
@@ -337,7 +339,7 @@ def _never_undone(found: Found, name: str, undo: str, step: Step | None) -> tupl
     canceled = bool(found.history.cancel_requested)
     if canceled and not found.history.compensations:
         return "cancel missed", f"the cancel request ended the Workflow, and {never}"
-    if canceled and step.outcome == "completed":
+    if canceled and step.outcome == "completed" and _cut_off(found, step):
         return "one shield", f"a cancel request ended the compensation, and {never}"
     if step.outcome != "completed":
         how = {"failed": "failed after committing", "timed out": "timed out after committing"}
@@ -347,6 +349,20 @@ def _never_undone(found: Found, name: str, undo: str, step: Step | None) -> tupl
             mistake = "refund forgotten"
         return mistake, f"{name} {ended}, and {never}"
     return ("refund forgotten" if name == PAYMENT else "undo forgotten"), never
+
+
+def _cut_off(found: Found, step: Step) -> bool:
+    """Whether a request came while it undid, and before it got to this step or an older one."""
+    begun = min(found.steps(undo)[0].scheduled for undo in found.history.compensations)
+    if max(found.history.cancel_requested) < begun:
+        return False
+    return not any(
+        other.closed is not None
+        and other.closed <= step.scheduled
+        and _completed_at(found, found.undo_of[other.activity]) is not None
+        for other in found.history.steps
+        if other.activity in found.undo_of
+    )
 
 
 def _step_failed(found: Found, undo: str) -> bool:

@@ -62,8 +62,8 @@ MISTAKES = {
     ),
     "refund forgotten": Mistake(
         "The refund forgotten",
-        "The payment is a step like the others: its error does not say that the card was not "
-        "charged. Who gives the money back?",
+        "The payment is a step like the others: the card may be charged although it failed, or "
+        "long before the trip is given up. Who gives the money back?",
     ),
     "registered late": Mistake(
         "Registering the undo after its step succeeded",
@@ -120,7 +120,8 @@ MISTAKES = {
     ),
     "not parallel": Mistake(
         "One after the other",
-        "Flight, hotel and car do not need each other. When could the second be started?",
+        "What needs nobody's result need not wait for anybody. Which steps are these, and when "
+        "could they be started?",
     ),
     "siblings lost": Mistake(
         "Losing the siblings",
@@ -157,6 +158,11 @@ MISTAKES = {
     "email forgotten": Mistake(
         "Telling nobody",
         "The trip is booked and paid. How does the customer learn of it?",
+    ),
+    "email let go": Mistake(
+        "Letting go too soon",
+        "The mail server came back, and by then nobody tried any more. How long may an email "
+        "wait that changes nothing else?",
     ),
     "email too early": Mistake(
         "Telling too early",

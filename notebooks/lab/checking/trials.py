@@ -39,8 +39,9 @@ from travel.faults import ScriptedFault
 from travel.models import TripRequest
 from travel.store.database import Database
 
-MAX_STEPS = 12_000
-"""Things that happen to one trip: enough for an email that is tried each minute for a day."""
+MAX_STEPS = 30_000
+"""Things that happen to one trip: enough for an email that is tried each minute for a day, by
+hand, with three attempts each."""
 
 FEWER_STEPS = 1_500
 """For the rest, once a trip did not come to its end."""
@@ -67,9 +68,11 @@ class Trial:
     That of each in ``silent`` is not answered before all is over.
     ``cancel_in_pause`` sends a cancel request while the Workflow does nothing but sleep.
     ``taking`` are seconds that every attempt of an Activity takes. ``refusing`` says how
-    often an Activity is definitely refused before it is done. ``operator`` is at the desk
-    once nothing happens any more. With ``forgetful`` the Worker evicts the Workflow from its
-    cache between any two tasks.
+    often an Activity is definitely refused before it is done. ``down`` says for how many
+    seconds from the trip's beginning the provider of an Activity is down. ``beside`` are pairs
+    of steps on branches that do not wait for each other, so neither is the newer one.
+    ``operator`` is at the desk once nothing happens any more. With ``forgetful`` the Worker
+    evicts the Workflow from its cache between any two tasks.
     """
 
     scenario: Scenario
@@ -81,6 +84,8 @@ class Trial:
     variants: tuple[Scenario, ...] = ()
     taking: Mapping[str, float] = field(default_factory=dict)
     refusing: Mapping[str, int] = field(default_factory=dict)
+    down: Mapping[str, float] = field(default_factory=dict)
+    beside: tuple[frozenset[str], ...] = ()
     operator: Callable[[Operator], None] | None = None
     forgetful: bool = False
 
@@ -291,7 +296,7 @@ def _simulate(
     with watched(run.module if watching else "") as watch:
         simulated = bench.book(
             request,
-            _Script(faults, trial.refusing),
+            _Script(faults, trial, bench),
             _Choices(bench, trial),
             max_steps=steps,
             verify=closely,
@@ -316,16 +321,19 @@ def _send(cancel: CancelAt) -> Callable[[Any], None]:
 
 
 class _Script(CountedScript):
-    """The trial's faults, and what is definitely refused."""
+    """The trial's faults, what is definitely refused, and who is down until when."""
 
-    def __init__(self, faults: Sequence[ScriptedFault], refusing: Mapping[str, int]) -> None:
+    def __init__(self, faults: Sequence[ScriptedFault], trial: Trial, bench: Bench) -> None:
         super().__init__(faults)
-        self._refusing = dict(refusing)
+        self._refusing = dict(trial.refusing)
+        self._down, self._bench = trial.down, bench
 
     def draw(self, step: str, confirmation_code: str, attempt: int) -> Drawn | None:
         if self._refusing.get(step, 0) > 0:
             self._refusing[step] -= 1
             raise Rejected(f"{step}: no, and that is final.")
+        if self._bench.seconds < self._down.get(step, 0):
+            return Drawn.OUTAGE
         return super().draw(step, confirmation_code, attempt)
 
 

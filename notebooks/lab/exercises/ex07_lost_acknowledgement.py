@@ -42,8 +42,9 @@ TAIL = """        except (ActivityError, asyncio.CancelledError):
 
 SKELETON = (
     HEAD
-    + """            # The three bookings and the payment. When does each undo go on the list?
-            raise NotImplementedError("your steps")
+    + """            # --- your code: three bookings, price_cents, the payment, and their undos ---
+            raise NotImplementedError("your steps; when does each undo go on the list?")
+            # --- end ---
 """
     + TAIL
 )

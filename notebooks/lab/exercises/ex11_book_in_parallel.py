@@ -1,4 +1,4 @@
-"""Notebook 11: flight, hotel and car at once."""
+"""Notebook 11: the car beside the flight, and the hotel after the flight."""
 
 from dataclasses import replace
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 from lab.breaking.scenarios import Scenario
 from lab.checking.common import (
     NO_CAR,
+    NO_FLIGHT,
     NO_ROOM,
     happy,
     lost_reply,
@@ -13,8 +14,8 @@ from lab.checking.common import (
     rejection,
 )
 from lab.checking.exercise import WorkflowExercise
-from lab.checking.judging import at_once, released
-from lab.checking.trials import Trial
+from lab.checking.judging import at_once, booked, released
+from lab.checking.trials import Found, Problem, Trial
 
 HEAD = """
 @workflow.defn
@@ -39,23 +40,53 @@ TAIL = """            price_cents = flight.price_cents + hotel.price_cents + car
 
 SKELETON = (
     HEAD
-    + """            # flight, hotel and car at once: step(Activities.book_flight, ..., request)
-            raise NotImplementedError("three bookings at the same time")
+    + """            # --- your code: step(Activities.book_flight, ..., request) and the others ---
             flight = hotel = car = ...
+            raise NotImplementedError("three bookings; then this line goes")
+            # --- end ---
 """
     + TAIL
 )
 
 SOLUTION = (
     HEAD
-    + """            flight, hotel, car = await asyncio.gather(
-                step(Activities.book_flight, Activities.cancel_flight, request),
-                step(Activities.book_hotel, Activities.cancel_hotel, request),
-                step(Activities.book_car, Activities.cancel_car, request),
+    + """
+            async def flight_then_hotel():
+                flight = await step(Activities.book_flight, Activities.cancel_flight, request)
+                hotel = await step(Activities.book_hotel, Activities.cancel_hotel, request)
+                return flight, hotel
+
+            (flight, hotel), car = await asyncio.gather(
+                flight_then_hotel(), step(Activities.book_car, Activities.cancel_car, request)
             )
 """
     + TAIL
 )
+
+
+BRANCHES = (
+    frozenset(("book_car", "book_flight")),
+    frozenset(("book_car", "book_hotel")),
+)
+"""Neither of the two waits for the other."""
+
+
+def hotel_after_flight(found: Found) -> Problem | None:
+    """The hotel is told when the guest lands."""
+    flight, hotel = found.step("book_flight"), found.step("book_hotel")
+    if hotel is None or (flight and flight.closed and flight.closed <= hotel.scheduled):
+        return None
+    return Problem("not the task", "book_hotel began before the flight was booked")
+
+
+def hotel_before_car(found: Found) -> Problem | None:
+    """A slow car holds up nobody."""
+    flight, hotel, car = (found.step(f"book_{what}") for what in ("flight", "hotel", "car"))
+    if not (flight and hotel and car) or flight.closed is None or car.closed is None:
+        return None
+    if flight.closed < car.closed <= hotel.scheduled:
+        return Problem("not parallel", "book_hotel waited for the car")
+    return None
 
 
 def _siblings(name: str, changes: dict[str, Any], slow: str) -> Trial:
@@ -67,26 +98,45 @@ def _siblings(name: str, changes: dict[str, Any], slow: str) -> Trial:
     )
 
 
+_SLOW_CAR = Trial(
+    Scenario("every provider says yes, the car late", "happy"),
+    "booked, and the hotel does not wait for the car",
+    (booked, hotel_after_flight, hotel_before_car),
+    slow=("book_car",),
+)
+_TRIALS = (
+    replace(
+        happy(hotel_after_flight, at_once("book_flight", "book_car")),
+        should="booked, flight and car at once",
+    ),
+    _SLOW_CAR,
+    _siblings("no such car, and a slow hotel", NO_CAR, "book_hotel"),
+    _siblings("no such car, and a slow flight", NO_CAR, "book_flight"),
+    _siblings("no such room, and a slow car", NO_ROOM, "book_car"),
+    _siblings("no such flight, and a slow car", NO_FLIGHT, "book_car"),
+    rejection("accept_payment"),
+    outage("book_hotel"),
+    lost_reply("book_car"),
+    lost_reply("accept_payment"),
+)
+
 side_by_side = WorkflowExercise(
     name="side_by_side",
     title="Side by side",
     skeleton=SKELETON,
-    trials=(
-        replace(happy(at_once("book_flight", "book_hotel", "book_car")), should="booked, at once"),
-        _siblings("no such car, and a slow hotel", NO_CAR, "book_hotel"),
-        _siblings("no such car, and a slow flight", NO_CAR, "book_flight"),
-        _siblings("no such room, and a slow car", NO_ROOM, "book_car"),
-        rejection("accept_payment"),
-        outage("book_hotel"),
-        lost_reply("book_car"),
-        lost_reply("accept_payment"),
-    ),
+    trials=[replace(trial, beside=BRANCHES) for trial in _TRIALS],
     hints=(
-        "Start all three, then wait for all three.",
-        "Look at BookInParallel in this notebook, and at what SiblingsLost does differently.",
-        "..., ..., ... = await asyncio.gather(step(...), step(...), step(...))",
+        "Two things go on side by side. One of them has two steps. Which?",
+        "Look at BookInParallel._book in this notebook. What gather is given need not be a single "
+        "step; and look at what SiblingsLost does differently.",
+        "async def ...():  two steps, one after the other;  await asyncio.gather(...(), step(...))",
     ),
+    shapes={
+        "not the task": "flight = await step(...)  and in the line after it the hotel",
+        "not parallel": "await asyncio.gather(flight and hotel in a function of yours, step(car))",
+    },
     solution_code=SOLUTION,
-    why="gather starts the three steps before it waits for any of them. The saga knows of each of "
-    "them from its start, so when one fails it lets the others settle and undoes them too.",
+    why="gather starts both branches before it waits for either; within one of them an await puts "
+    "the hotel after the flight. The saga knows of each step from its start, so when one fails it "
+    "lets the others settle and undoes them too.",
 )

@@ -273,8 +273,10 @@ def _earlier_attempts(
         duration.ToTimedelta().total_seconds()
         for duration in (policy.initial_interval, policy.maximum_interval)
     )
-    pauses = [first * policy.backoff_coefficient**turn for turn in range(attempts - 1)]
-    pauses = [min(pause, longest) if longest else pause for pause in pauses]
+    longest = longest or max(started - scheduled, first)
+    pauses = [min(first, longest)]
+    while len(pauses) < attempts - 1:  # no power: of thousands of attempts it is no number
+        pauses.append(min(pauses[-1] * policy.backoff_coefficient, longest))
     # A provider may have asked for other pauses than the policy's.
     work = max(started - scheduled - sum(pauses), 0.0)
     stretch = (started - scheduled - work) / (sum(pauses) or 1.0)

@@ -7,7 +7,7 @@
         left_behind=lambda: [*stock.reserved, *cards.charged],
         world=shop,
     )
-    assert proof.holds, proof
+    assert proof.holds, str(proof)
 
 It finds the steps and their undos by itself. The idea of such a kit is that of ``steno``'s
 (an error at every node, every action and undo twice), the seeds are FoundationDB's, the

@@ -192,6 +192,19 @@ def test_the_board_frames_what_is_new() -> None:
     assert board.is_fresh(second, "crash") and not board.is_fresh(second, "outage")
 
 
+def test_a_board_of_one_row_frames_nothing_and_says_what_it_counts() -> None:
+    board = Scoreboard(things="orders").add_row("hasty", {"outage": Cell(1, 4), "blip": Cell(0, 4)})
+    assert not any(board.is_fresh(board.rows[0], kind) for kind in board.kinds)
+    assert board.title == "Orders that left something behind, of those tried"
+    assert "orders that left something" in repr(scoreboard(board))
+
+
+def test_the_name_of_a_class_breaks_before_a_capital() -> None:
+    board = Scoreboard().add_row("HotelsWithExpiringKeys", {"blip": Cell(0, 4)})
+    labels = [label.get_text() for label in scoreboard(board).figure.axes[0].get_yticklabels()]
+    assert labels == ["HotelsWithExpiring\nKeys"]
+
+
 @pytest.mark.parametrize(
     ("activity", "role"),
     [

@@ -284,7 +284,7 @@ class SagaExercise(CellExercise):
 
     async def board(self, name: str = "you") -> Scoreboard:
         """The scoreboard of the shop: a hasty saga, and yours once it was checked."""
-        board = Scoreboard()
+        board = Scoreboard(things="orders")
         wrong = await asyncio.to_thread(proof_of, hasty, hasty.PlaceOrder, "hasty")
         board.add_row("hasty", _cells(wrong))
         if self.proof is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import textwrap
 from collections.abc import Sequence
 
@@ -110,14 +111,21 @@ def _draw_board_labels(figure: Figure, axes: Axes, board: Scoreboard) -> None:
     axes.xaxis.tick_top()
     wrapped = [textwrap.fill(kind, 9, break_long_words=False) for kind in kinds]
     axes.set_xticks(range(len(kinds)), wrapped, fontsize=_size_that_fits(wrapped))
-    axes.set_yticks(range(len(rows)), [textwrap.fill(row.design, 20) for row in rows], fontsize=12)
+    axes.set_yticks(range(len(rows)), [_name(row.design) for row in rows], fontsize=12)
     for label, row in zip(axes.get_yticklabels(), rows, strict=True):
         label.set_fontweight("bold" if row.design == board.fresh or _all_clean(row) else "normal")
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
-    title = "Trips that left something behind, of those tried"
-    figure.suptitle(title, x=0.01, ha="left", fontweight="bold", fontsize=14)
+    figure.suptitle(board.title, x=0.01, ha="left", fontweight="bold", fontsize=14)
     figure.supxlabel(_board_key(board), x=0.01, ha="left", fontsize=11)
+
+
+def _name(design: str) -> str:
+    """In lines of 20 letters at most; the name of a class breaks before a capital."""
+    if len(design) <= 20 or " " in design:
+        return textwrap.fill(design, 20)
+    words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", design)
+    return "\n".join(line.replace(" ", "") for line in textwrap.wrap(words, 20))
 
 
 def _size_that_fits(labels: Sequence[str]) -> float:
@@ -127,7 +135,12 @@ def _size_that_fits(labels: Sequence[str]) -> float:
 
 
 def _board_key(board: Scoreboard) -> str:
-    told = "Darker: a larger share. Dollars: customers' money kept. –: not tried."
+    told = "Darker: a larger share."
+    cells = [cell for row in board.rows for cell in row.cells.values()]
+    if any(cell.money_kept_cents for cell in cells):
+        told += " Dollars: customers' money kept."
+    if len(cells) < len(board.rows) * len(board.kinds):
+        told += " –: not tried."
     if board.fresh in [row.design for row in board.rows[1:]]:
         return f"{told}\nFramed in black: not as in the row above."
     return f"{told}\nFramed in black: new." if board.fresh in board.kinds else told
@@ -140,7 +153,7 @@ def _board_alt(board: Scoreboard) -> str:
         f"{row.design}: " + ", ".join(f"{kind} {cell}" for kind, cell in row.cells.items())
         for row in board.rows
     ]
-    return f"Scoreboard, trips that left something of those tried. {'; '.join(told)}."
+    return f"Scoreboard, {board.things} that left something of those tried. {'; '.join(told)}."
 
 
 def money_at_risk(points: Sequence[tuple[float, int]]) -> Picture:

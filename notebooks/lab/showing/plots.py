@@ -141,9 +141,10 @@ def _board_key(board: Scoreboard) -> str:
         told += " Dollars: customers' money kept."
     if len(cells) < len(board.rows) * len(board.kinds):
         told += " –: not tried."
-    if board.fresh in [row.design for row in board.rows[1:]]:
-        return f"{told}\nFramed in black: not as in the row above."
-    return f"{told}\nFramed in black: new." if board.fresh in board.kinds else told
+    if not any(board.is_fresh(row, kind) for row in board.rows for kind in board.kinds):
+        return told
+    framed = "new" if board.fresh in board.kinds else "not as in the row above"
+    return f"{told}\nFramed in black: {framed}."
 
 
 def _board_alt(board: Scoreboard) -> str:

@@ -199,12 +199,6 @@ def test_a_board_of_one_row_frames_nothing_and_says_what_it_counts() -> None:
     assert "orders that left something" in repr(scoreboard(board))
 
 
-def test_the_name_of_a_class_breaks_before_a_capital() -> None:
-    board = Scoreboard().add_row("HotelsWithExpiringKeys", {"blip": Cell(0, 4)})
-    labels = [label.get_text() for label in scoreboard(board).figure.axes[0].get_yticklabels()]
-    assert labels == ["HotelsWithExpiring\nKeys"]
-
-
 @pytest.mark.parametrize(
     ("activity", "role"),
     [
@@ -287,6 +281,20 @@ PICTURES: dict[str, Callable[[], Picture]] = {
 @pytest.mark.parametrize("make", PICTURES.values(), ids=PICTURES.keys())
 def test_a_picture_renders_with_words(make: Callable[[], Picture]) -> None:
     check_picture(make())
+
+
+def test_the_name_of_a_class_breaks_between_its_words() -> None:
+    cells = {"blip": Cell(0, 3)}
+    names = ("HotelsWithExpiringKeys", "UndoRegisteredLate", "design number 1 with a long name")
+    drawn = Scoreboard()
+    for name in names:
+        drawn.add_row(name, cells)
+    labels = scoreboard(drawn).figure.axes[0].get_yticklabels()
+    assert [label.get_text() for label in labels] == [
+        "HotelsWithExpiring\nKeys",
+        "UndoRegisteredLate",
+        "design number 1 with\na long name",
+    ]
 
 
 @pytest.mark.everything

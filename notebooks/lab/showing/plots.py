@@ -111,7 +111,7 @@ def _draw_board_labels(figure: Figure, axes: Axes, board: Scoreboard) -> None:
     axes.xaxis.tick_top()
     wrapped = [textwrap.fill(kind, 9, break_long_words=False) for kind in kinds]
     axes.set_xticks(range(len(kinds)), wrapped, fontsize=_size_that_fits(wrapped))
-    axes.set_yticks(range(len(rows)), [_name(row.design) for row in rows], fontsize=12)
+    axes.set_yticks(range(len(rows)), [_in_lines(row.design) for row in rows], fontsize=12)
     for label, row in zip(axes.get_yticklabels(), rows, strict=True):
         label.set_fontweight("bold" if row.design == board.fresh or _all_clean(row) else "normal")
     axes.tick_params(length=0)
@@ -120,12 +120,11 @@ def _draw_board_labels(figure: Figure, axes: Axes, board: Scoreboard) -> None:
     figure.supxlabel(_board_key(board), x=0.01, ha="left", fontsize=11)
 
 
-def _name(design: str) -> str:
-    """In lines of 20 letters at most; the name of a class breaks before a capital."""
-    if len(design) <= 20 or " " in design:
-        return textwrap.fill(design, 20)
-    words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", design)
-    return "\n".join(line.replace(" ", "") for line in textwrap.wrap(words, 20))
+def _in_lines(design: str, letters: int = 20) -> str:
+    """The name in lines of so many letters; that of a class breaks before a capital."""
+    if len(design) <= letters or " " in design:
+        return textwrap.fill(design, letters)
+    return textwrap.fill(re.sub(r"(?<=[a-z])(?=[A-Z])", " ", design), letters).replace(" ", "")
 
 
 def _size_that_fits(labels: Sequence[str]) -> float:

@@ -1,9 +1,10 @@
 """Trips by the hundred thousand, on the simulator: every one with a schedule of its own.
 
 ``python -m tests.simulate --trips 100000`` draws them from one seed and says what was lost.
-``python -m tests.simulate --exhaustive`` puts both sagas through every cancel request, every
-fault at every step, and every pair of them, with both sets of the SDK's logic flags; and
-finds for each flawed design a shortest schedule that loses something.
+``python -m tests.simulate --exhaustive`` puts both sagas through every fault at every attempt,
+every moment for a cancel request, for an eviction and for the death of the Worker, every
+order of what is under way, and every pair of these, with both sets of the SDK's logic flags;
+and finds for each flawed design a shortest schedule that loses something.
 Exit codes: 0 nothing lost, 1 a saga lost something, 2 bad usage.
 """
 
@@ -23,7 +24,17 @@ from typing import Any
 import tests.paths  # noqa: F401
 
 # isort: split
-from lab.simulation import Drawn, Fate, Odds, Outcome, Schedule, Trial, every, shrink
+from lab.simulation import (
+    Drawn,
+    Fate,
+    Odds,
+    Outcome,
+    Schedule,
+    Trial,
+    arrivals_at,
+    every,
+    shrink,
+)
 
 from tests.simulated_trips import SAGAS, Travel, flawed, requests
 
@@ -138,7 +149,8 @@ def exhaustively(name: str, next_flags: bool, depth: int) -> Tally:
     trial = travel.trial(travel.code(saga, next_flags=next_flags), saga, requests()[0])
     tally = Tally()
     begun = time.process_time()
-    for number, outcome in enumerate(every(trial, depth, lasting=LASTING)):
+    runs = every(trial, depth, lasting=LASTING, arrivals=arrivals_at, orders=True)
+    for number, outcome in enumerate(runs):
         tally.add(outcome, name, number)
         if outcome.left:
             tally.problems.append(f"{name} loses: {outcome.left} {outcome.schedule!r}")
@@ -152,6 +164,15 @@ def shortest_loss(name: str, depth: int = 2) -> Outcome | None:
     design = flawed()[name]
     trial = travel.trial(travel.code(design), design, requests()[0], verify=False)
     return next((o for o in every(trial, depth, lasting=LASTING) if o.left), None)
+
+
+def shortest_loss_in_words(name: str) -> list[str]:
+    """Its schedule, and what it leaves behind, as lines."""
+    outcome = shortest_loss(name)
+    if outcome is None:
+        return [f"{name}: nothing found"]
+    problems = [f"    {finding.problem}" for finding in outcome.left.findings]
+    return [f"{name}: {outcome.schedule!r}", *problems]
 
 
 # --- the command -------------------------------------------------------------------------
@@ -206,7 +227,7 @@ def _report_exhaustive(jobs: int, depth: int) -> int:
             for name in SAGAS
             for flags in (False, True)
         }
-        losses = {name: pool.submit(shortest_loss, name) for name in flawed()}
+        losses = [pool.submit(shortest_loss_in_words, name) for name in flawed()]
         for (name, flags), future in sagas.items():
             tally = future.result()
             lost += tally.lost
@@ -214,12 +235,8 @@ def _report_exhaustive(jobs: int, depth: int) -> int:
             print(f"{name}, {kind}: {tally.trips:,} schedules, lost {tally.lost}")
             for problem in tally.problems[:SHOWN]:
                 print(problem)
-        for name, found in losses.items():
-            outcome = found.result()
-            said = repr(outcome.schedule) if outcome else "nothing found"
-            print(f"{name}: {said}")
-            for finding in outcome.left.findings if outcome else ():
-                print(f"    {finding.problem}")
+        for found in losses:
+            print(*found.result(), sep="\n")
     return int(lost > 0)
 
 

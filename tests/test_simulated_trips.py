@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -88,6 +90,14 @@ def test_a_flawed_design_loses_something(name: str) -> None:
     design = flawed()[name]
     again = travel.trial(travel.code(design), design, requests()[0]).run(loss.schedule)
     assert again.left.findings == loss.left.findings != []
+
+
+def test_a_shortest_loss_is_told_by_another_process() -> None:
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, context) as pool:
+        lines = pool.submit(simulate.shortest_loss_in_words, "UndoRegisteredLate").result()
+    assert lines[0].startswith("UndoRegisteredLate: Schedule(")
+    assert "held for a trip that did not complete" in lines[1]
 
 
 def test_random_trips_lose_nothing_and_every_kind_of_fault_happens() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib
+import itertools
 import sys
 import threading
 import time
@@ -145,6 +146,22 @@ class Careless:
             raise
 
 
+@workflow.defn
+class SideBySide:
+    """Three steps at once; tells in which order they were done."""
+
+    @workflow.run
+    async def run(self) -> list[str]:
+        done: list[str] = []
+
+        async def step(what: str) -> None:
+            await workflow.execute_activity(book, what, **STEP)
+            done.append(what)
+
+        await asyncio.gather(*(step(what) for what in ("room", "car", "seat")))
+        return done
+
+
 CODE = Code([Careful, Careless], [book, cancel])
 NEXT = Code([Careful, Careless], [book, cancel], next_flags=True)
 
@@ -240,6 +257,30 @@ def test_every_schedule_of_two_deviations_is_tried_once() -> None:
     assert len(schedules) == len(set(schedules))
     assert Schedule(Fault("book", "outage"), Fault("book", "outage", attempt=2)) in schedules
     assert Schedule(Fault("book", "outage"), Fault("book", "outage", call=2)) in schedules
+
+
+def test_two_deviations_may_come_at_the_same_step() -> None:
+    """A cancel request just before the attempt that goes wrong is one of the pairs."""
+    moment = next(moment for moment, site in trial().run().sites if site.call == 2)
+    pair = Schedule(Cancel(moment), Fault("book", "lost reply", call=2))
+    outcomes = list(every(trial(verify=False), 2, fates=[Fate.LOST_REPLY]))
+    assert pair in [outcome.schedule for outcome in outcomes]
+    assert len(outcomes) == len({outcome.schedule for outcome in outcomes})
+
+
+def test_every_order_of_what_is_under_way_is_tried() -> None:
+    """Three replies in any order, one by one or several in one activation."""
+    code = Code([SideBySide], [book])
+    tried = Trial(code, SideBySide, world=Objects(BOOKED, UNDONE))
+    outcomes = list(every(tried, 2, fates=[], arrivals=lambda outcome: (), orders=True))
+    assert [outcome.problem for outcome in outcomes if outcome.problem] == []
+    orders = {tuple(outcome.result) for outcome in outcomes}
+    assert orders == set(itertools.permutations(["car", "room", "seat"]))
+    kinds = {type(decision) for outcome in outcomes for decision in outcome.schedule}
+    assert kinds == {First, Hold}
+    assert len({len(outcome.task_moments) for outcome in outcomes}) >= 3
+    again = tried.run(outcomes[-1].schedule)
+    assert again.result == outcomes[-1].result
 
 
 def test_the_first_loss_found_is_a_shortest_one() -> None:

@@ -38,7 +38,7 @@ from .remembered import Remembered
 from .replay import replay_elsewhere
 from .shrink import shrink
 from .simulation import Handle, Simulation, UpdateHandle
-from .trial import Outcome, Trial, cancels_at, every, faults_at
+from .trial import Outcome, Trial, arrivals_at, cancels_at, every, faults_at
 from .world import Nothing, Objects, Several, Sqlite, SqliteRows, World
 
 __all__ = [
@@ -82,6 +82,7 @@ __all__ = [
     "Update",
     "UpdateHandle",
     "World",
+    "arrivals_at",
     "cancels_at",
     "every",
     "faults_at",

@@ -232,14 +232,15 @@ class Choices(Protocol):
 
 
 class Fixed:
-    """As a schedule says."""
+    """As a schedule says. ``races``: be asked about every race, to learn where they are."""
 
-    def __init__(self, schedule: Iterable[Decision] = ()) -> None:
+    def __init__(self, schedule: Iterable[Decision] = (), *, races: bool = False) -> None:
+        self.decisions = tuple(schedule)
         self._faults: dict[str, list[Fault]] = {}
         self._arrivals: dict[int, list[Arrival]] = {}
         self._holds: list[Hold] = []
         self._firsts: dict[int, int] = {}
-        for decision in schedule:
+        for decision in self.decisions:
             match decision:
                 case Fault():
                     self._faults.setdefault(decision.activity, []).append(decision)
@@ -251,7 +252,7 @@ class Fixed:
                     self._firsts[decision.at] = decision.pick
                 case _:
                     raise ValueError(f"{decision!r} is no decision; expected a Fault, a Cancel, …")
-        self.races = bool(self._firsts)
+        self.races = races or bool(self._firsts)
 
     def fate(self, site: Site) -> Fate:
         for fault in self._faults.get(site.activity, ()):

@@ -100,6 +100,10 @@ class Server:
         self.meanwhile: list[Arrival] = []
         self.sites: list[tuple[int, Site]] = []
         self.task_moments: list[int] = []
+        self.holds: list[tuple[int, str, int]] = []
+        """Where a Workflow Task could have waited for more: moment, Workflow, its number."""
+        self.races: list[tuple[int, int]] = []
+        """Where something else could have come first: moment, how many were under way."""
         self.faults: dict[str, int] = {}
         self.runs: dict[str, list[Run]] = {}
         self.scheduled: list[str] = []
@@ -181,6 +185,7 @@ class Server:
             return self.queue.first()
         racing = self.queue.racing()
         if len(racing) > 1:
+            self.races.append((self.moment, len(racing)))
             return racing[self.choices.first(self.moment, len(racing))]
         return racing[0] if racing else None
 
@@ -433,12 +438,16 @@ class Server:
 
     def _held(self, run: Run) -> bool:
         """Whether the task waits for one more event, so that more comes in one activation."""
+        following = self.queue.first()
+        more_comes = following is not None and following.when - self.now <= PATIENCE
         if run.held is None:
-            run.held = self.choices.hold(run.id, run.tasks_begun + 1)
+            task = run.tasks_begun + 1
+            if more_comes:
+                self.holds.append((self.moment, run.id, task))
+            run.held = self.choices.hold(run.id, task)
             if run.held:
                 self.count("task held back")
-        following = self.queue.first()
-        if not run.held or following is None or following.when - self.now > PATIENCE:
+        if not run.held or following is None or not more_comes:
             return False
         run.held -= 1
         delay = max(following.when - self.now, 0)

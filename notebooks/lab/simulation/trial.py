@@ -13,9 +13,14 @@ from .choices import (
     Arrival,
     Cancel,
     Choices,
+    Crash,
     Decision,
+    Evict,
     Fate,
     Fault,
+    First,
+    Fixed,
+    Hold,
     Schedule,
     Site,
 )
@@ -48,6 +53,8 @@ class Outcome:
     faults: dict[str, int] = field(default_factory=dict)
     sites: list[tuple[int, Site]] = field(default_factory=list)
     task_moments: list[int] = field(default_factory=list)
+    holds: list[tuple[int, str, int]] = field(default_factory=list)
+    races: list[tuple[int, int]] = field(default_factory=list)
     moments: int = 0
     seconds: float = 0
     exhausted: bool = False
@@ -127,6 +134,8 @@ def _outcome(
     outcome.faults = simulation.faults
     outcome.sites = simulation.sites
     outcome.task_moments = simulation.task_moments
+    outcome.holds = simulation.holds
+    outcome.races = simulation.races
     outcome.moments = simulation.moment
     outcome.seconds = timedelta(microseconds=simulation.now // 1000).total_seconds()
     outcome.exhausted = simulation.exhausted
@@ -153,10 +162,29 @@ def faults_at(
     return [fault for _moment, fault in _faults(outcome, tuple(fates), tuple(lasting))]
 
 
-def cancels_at(outcome: Outcome) -> list[Cancel]:
+def cancels_at(outcome: Outcome) -> list[Arrival]:
     """A cancel request before every step of a run, and during every Workflow Task."""
-    between = [Cancel(moment) for moment in range(1, outcome.moments + 1)]
-    return [*between, *(Cancel(moment, during=True) for moment in outcome.task_moments)]
+    return _arrivals_at(outcome, Cancel)
+
+
+def arrivals_at(outcome: Outcome) -> list[Arrival]:
+    """A cancel request, an eviction and the death of the Worker, each at every such moment."""
+    return [*_arrivals_at(outcome, Cancel), *_arrivals_at(outcome, Evict, Crash)]
+
+
+def _arrivals_at(outcome: Outcome, *kinds: type[Arrival]) -> list[Arrival]:
+    moments = range(1, outcome.moments + 1)
+    between = [kind(moment) for kind in kinds for moment in moments]
+    return [*between, *(kind(at, during=True) for kind in kinds for at in outcome.task_moments)]
+
+
+HELD = (1, 2)
+"""For how many more events a Workflow Task is held back."""
+
+Place = tuple[int, int]
+"""Where in a run something is decided: the step, and in which order within it."""
+
+BEFORE, FIRST, IN, MEANWHILE = range(4)
 
 
 def every(
@@ -166,50 +194,65 @@ def every(
     fates: Iterable[Fate] = FAULTS,
     lasting: Iterable[int] = (1,),
     arrivals: Callable[[Outcome], Iterable[Arrival]] = cancels_at,
+    orders: bool = False,
 ) -> Iterator[Outcome]:
     """All runs with at most ``depth`` deviations from the calm one, fewest first.
 
     Each further deviation is one that the run so far leaves room for: a fault at an attempt
-    that began after the last deviation, an arrival at a step after it. So nothing is tried
-    twice, and a fault in an undo that only a fault brings about is tried too.
+    that began after the last deviation, an arrival after it and, with ``orders``, another
+    order of what is under way. So nothing is tried twice, and a fault in an undo that only
+    a fault brings about is tried too.
     """
     kinds = tuple(fates), tuple(lasting)
-    calm = trial.run(Schedule())
+    calm = trial.run(Fixed(races=orders))
     yield calm
-    level = [(calm, 0)]
+    level = [(calm, (0, 0))]
     for _ in range(depth):
         following = []
         for base, after in level:
-            for moment, decision in _options(base, after, *kinds, arrivals):
-                outcome = trial.run(Schedule(*base.schedule, decision))
+            for place, decision in _options(base, after, *kinds, arrivals, orders):
+                outcome = trial.run(Fixed((*base.schedule, decision), races=orders))
                 yield outcome
                 if outcome.problem is None:
-                    following.append((_light(outcome), moment))
+                    following.append((_light(outcome), place))
         level = following
 
 
 def _options(
     base: Outcome,
-    after: int,
+    after: Place,
     fates: tuple[Fate, ...],
     lasting: tuple[int, ...],
     arrivals: Callable[[Outcome], Iterable[Arrival]],
-) -> list[tuple[int, Decision]]:
-    found: list[tuple[int, Decision]] = list(_faults(base, fates, lasting))
-    found += [(arrival.at, arrival) for arrival in arrivals(base)]
+    orders: bool,
+) -> list[tuple[Place, Decision]]:
+    found: list[tuple[Place, Decision]] = list(_faults(base, fates, lasting))
+    found += [((one.at, MEANWHILE if one.during else BEFORE), one) for one in arrivals(base)]
+    if orders:
+        found += _orders(base)
     return sorted((o for o in found if o[0] > after), key=lambda option: option[0])
 
 
 def _faults(
     outcome: Outcome, fates: tuple[Fate, ...], lasting: tuple[int, ...]
-) -> Iterator[tuple[int, Fault]]:
+) -> Iterator[tuple[Place, Fault]]:
     for moment, site in outcome.sites:
         for fate in fates:
             for attempts in lasting if site.attempt == 1 else (1,):
                 yield (
-                    moment,
+                    (moment, IN),
                     Fault(site.activity, fate.value, site.call, site.attempt, attempts),
                 )
+
+
+def _orders(outcome: Outcome) -> Iterator[tuple[Place, Decision]]:
+    for moment, among in outcome.races:
+        for pick in range(1, among):
+            yield (moment, FIRST), First(moment, pick)
+    several = len({workflow for _moment, workflow, _task in outcome.holds}) > 1
+    for moment, workflow, task in outcome.holds:
+        for events in HELD:
+            yield (moment, IN), Hold(task, events, workflow if several else "")
 
 
 def _light(outcome: Outcome) -> Outcome:
@@ -219,5 +262,7 @@ def _light(outcome: Outcome) -> Outcome:
         outcome.status,
         sites=outcome.sites,
         task_moments=outcome.task_moments,
+        holds=outcome.holds,
+        races=outcome.races,
         moments=outcome.moments,
     )

@@ -13,11 +13,20 @@ from typing import Any, TypeVar
 from uuid import uuid4
 
 from samples import a_trip
+from temporalio import workflow
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 from temporalio.exceptions import ActivityError
 from temporalio.testing import TimeSkipper
-from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
+from temporalio.worker import (
+    ActivityInboundInterceptor,
+    ExecuteActivityInput,
+    Interceptor,
+    StartActivityInput,
+    WorkflowInboundInterceptor,
+    WorkflowInterceptorClassInput,
+    WorkflowOutboundInterceptor,
+)
 
 from travel.booking import TripResult, result_of, start_trip
 from travel.errors import Unavailable
@@ -41,6 +50,29 @@ def a_new_trip(code: str = "TEST", **changes: Any) -> TripRequest:
 
 
 # --- one test's system --------------------------------------------------------
+
+
+class Patient(Interceptor):
+    """Gives every attempt ten minutes, so that no trip fails because the machine is slow.
+
+    For trips whose every attempt ends by itself.
+    """
+
+    def workflow_interceptor_class(
+        self, input: WorkflowInterceptorClassInput
+    ) -> type[WorkflowInboundInterceptor]:
+        return _PatientWorkflow
+
+
+class _PatientWorkflow(WorkflowInboundInterceptor):
+    def init(self, outbound: WorkflowOutboundInterceptor) -> None:
+        super().init(_PatientCalls(outbound))
+
+
+class _PatientCalls(WorkflowOutboundInterceptor):
+    def start_activity(self, input: StartActivityInput) -> workflow.ActivityHandle[Any]:
+        input.start_to_close_timeout = timedelta(minutes=10)
+        return self.next.start_activity(input)
 
 
 @dataclass
@@ -157,13 +189,14 @@ async def running_system(
     faults: FaultModel | Sequence[ScriptedFault] = (),
     *,
     gate: Gate | None = None,
+    more: Sequence[Interceptor] = (),
     workflows: Sequence[type] = WORKFLOWS,
     **options: Any,
 ) -> AsyncIterator[System]:
-    """A system whose Workflows run on a virtual clock."""
+    """A system whose Workflows run on a virtual clock. ``more`` are further interceptors."""
     model = ScriptedFaults(tuple(faults)) if isinstance(faults, Sequence) else faults
     injection = FaultInjection(model)
-    interceptors = [gate, injection] if gate else [injection]
+    interceptors = [*more, *([gate] if gate else []), injection]
     client = TimeSkipper(await connect(address)).client
     queue = f"test-{uuid4().hex}"
     async with running_worker(

@@ -384,7 +384,6 @@ def assert_cannot_tell(outcome: subprocess.CompletedProcess[str], *words: str) -
         assert word in outcome.stderr
 
 
-@pytest.mark.timeout(60)
 @pytest.mark.parametrize(("damaged", "code"), [(False, 0), (True, 1)])
 def test_the_exit_code_is_the_verdict(
     db: Database, sqlite_url: str, damaged: bool, code: int
@@ -398,21 +397,18 @@ def test_the_exit_code_is_the_verdict(
     assert outcome.returncode == code
 
 
-@pytest.mark.timeout(60)
 def test_a_database_in_no_folder_cannot_be_audited(tmp_path: Path) -> None:
     assert_cannot_tell(
         run_audit(sqlite_url(tmp_path / "none" / "travel.sqlite")), "none/travel.sqlite"
     )
 
 
-@pytest.mark.timeout(60)
 def test_a_file_that_is_no_database_cannot_be_audited(tmp_path: Path) -> None:
     file = tmp_path / "travel.sqlite"
     file.write_text("not a database " * 100)
     assert_cannot_tell(run_audit(sqlite_url(file)), "not a database", "expected")
 
 
-@pytest.mark.timeout(60)
 @pytest.mark.parametrize(
     "url",
     [
@@ -429,7 +425,6 @@ def test_a_password_never_shows(url: str) -> None:
     assert "open-sesame" not in outcome.stderr
 
 
-@pytest.mark.timeout(60)
 def test_bad_usage() -> None:
     outcome = run_audit("sqlite://", "--fix")
     assert outcome.returncode == 2

@@ -57,8 +57,6 @@ from travel.workflows.book_in_parallel import BookInParallel
 from travel.workflows.book_trip import BookTrip
 from travel.workflows.reconcile_trips import ReconcileTrips
 
-pytestmark = pytest.mark.timeout(90)
-
 DESIGNS = (
     BookTrip,
     BookInParallel,

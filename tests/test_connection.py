@@ -36,8 +36,6 @@ from travel.temporal.runtime import quiet_runtime
 from travel.temporal.search_attributes import TRIP_STATUS
 from travel.temporal.server import embedded_server
 
-pytestmark = pytest.mark.timeout(300)
-
 SECRET = "tmprl_very-secret"
 
 

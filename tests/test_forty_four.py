@@ -28,8 +28,6 @@ from travel.temporal.server import embedded_server
 from travel.trips import forty_four_trips
 from travel.workflows import calls
 
-pytestmark = pytest.mark.timeout(180)
-
 TRIPS = forty_four_trips()
 UNDOS_AFTER = {  # the table in the design: what a failure there undoes
     "flight rejected": [],

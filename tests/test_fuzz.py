@@ -34,8 +34,6 @@ from travel.store.holdings import read_trips
 from travel.store.seed_data import DEFAULT_FILE, load_seed_data
 from travel.temporal.connection import connect
 
-pytestmark = pytest.mark.timeout(240)
-
 # A fixture that lives as long as the test is what these tests want.
 many = settings(max_examples=200, suppress_health_check=list(HealthCheck))
 some = settings(many, max_examples=60)

@@ -70,6 +70,7 @@ def test_notebook_runs_in_this_environment(tmp_path: Path, stored: str, outcome:
     path = tmp_path / "notebook.ipynb"
     nbformat.write(notebook, path)
     config = ["-c", ROOT / ".pytest.ini", "-p", "no:cacheprovider", "--rootdir", tmp_path]
+    config += ["-n", "0"]
     # CI's --all is an option of this folder, which that run does not look into.
     environment = {name: value for name, value in os.environ.items() if name != "PYTEST_ADDOPTS"}
     run = subprocess.run(

@@ -43,8 +43,6 @@ from travel.store.database import Database
 from travel.workflows import calls
 from travel.workflows.book_trip import BookTrip
 
-pytestmark = pytest.mark.timeout(90)
-
 
 async def reset(system: System, handle: WorkflowHandle[Any, Any], event_id: int) -> None:
     """Run it again from that Workflow Task on: what came after is forgotten by Temporal."""

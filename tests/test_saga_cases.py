@@ -54,8 +54,6 @@ from temporalio.worker import Worker
 
 from travel.temporal.connection import connect
 
-pytestmark = pytest.mark.timeout(60)
-
 Handle = WorkflowHandle[Any, Any]
 
 

@@ -30,7 +30,7 @@ from tests.saga_programs import (
 )
 from travel.temporal.connection import connect
 
-QUICK = ("S1", "S2", "S3", "S4", "S6")
+QUICK = ("S1", "S2", "S3")
 """The others need some hundred programs."""
 
 MANY = settings(max_examples=400, suppress_health_check=list(HealthCheck))

@@ -29,8 +29,6 @@ from travel.temporal.connection import connect
 from travel.temporal.search_attributes import TRIP_STATUS
 from travel.temporal.server import Server, embedded_server, is_embedded, start_server
 
-pytestmark = pytest.mark.timeout(300)
-
 ROOT = Path(__file__).parents[1]
 POSIX_ONLY = pytest.mark.skipif(sys.platform == "win32", reason="signals are a POSIX matter")
 

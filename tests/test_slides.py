@@ -15,8 +15,6 @@ from selenium.webdriver import Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.support.ui import WebDriverWait
 
-pytestmark = pytest.mark.timeout(120)
-
 READY_SECONDS = 60
 LOADED = re.compile(r"""<(?:script|link|img|iframe)\b[^>]*?\s(?:src|href)=["']?([^"'\s>]+)""")
 IMPORTED = re.compile(r"""(?:@import\s+(?:url\()?|url\()["']?([^"')\s]+)""")

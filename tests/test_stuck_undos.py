@@ -41,8 +41,6 @@ from travel.worker import activities_of, running_worker
 from travel.workflows.book_in_parallel import BookInParallel
 from travel.workflows.book_trip import BookTrip
 
-pytestmark = pytest.mark.timeout(120)
-
 REFUSED = Rejected("This rate cannot be cancelled.")
 EVER = 10**9
 BY_HAND = Decision("cancel_hotel", "Ann", "the hotel paid us back by bank transfer")

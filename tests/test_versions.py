@@ -26,8 +26,6 @@ from travel.store.database import Database
 from travel.temporal.runtime import quiet_runtime
 from travel.workflows.book_trip import BookTrip
 
-pytestmark = pytest.mark.timeout(300)
-
 NEVER_UNDOES_A_ROOM = [ScriptedFault("cancel_hotel", Fault.OUTAGE)]
 """What is wrong with the old build: it cannot undo, and only a new build can."""
 

@@ -52,7 +52,7 @@ const panel = window.jupyterapp.shell.currentWidget;
 """
 
 CELLS = """
-const panel = window.jupyterapp.shell.currentWidget;
+const panel = window.jupyterapp?.shell.currentWidget;
 if (!panel || !panel.content || !panel.content.model) return null;
 return Array.from(panel.content.model.cells).map(cell => cell.toJSON());
 """

@@ -9,7 +9,7 @@ from types import ModuleType
 import pytest
 from lab.breaking.scorekeeping import SCRIPTS, recorded
 from lab.breaking.scripts import new_database, run_until_killed, score_script
-from lab.original.companies import Companies
+from lab.original.providers import Providers
 
 from travel.audit import audit
 from travel.faults import ScriptedFaults
@@ -31,7 +31,7 @@ def load(row: str) -> ModuleType:
 def test_what_the_limousine_costs(database: Database, row: str, kept_cents: int) -> None:
     script = load(row)
     (trip,) = script.asked_for("Customer-001", "limousine")
-    asyncio.run(script.book_and_never_crash(Companies(database, ScriptedFaults(())), trip))
+    asyncio.run(script.book_and_never_crash(Providers(database, ScriptedFaults(())), trip))
     assert audit(database).money_kept_cents == kept_cents
 
 

@@ -13,116 +13,116 @@ def bill_of(request: TripRequest, *bookings: Any) -> PaymentRequest:
     return PaymentRequest(request.confirmation_code, request.customer, price_cents)
 
 
-def book_all(desk: Any, request: TripRequest, done: list[str]) -> None:
-    desk.store_booking_request(request)
-    flight = desk.book_flight(request)
+def book_all(agency: Any, request: TripRequest, done: list[str]) -> None:
+    agency.store_booking_request(request)
+    flight = agency.book_flight(request)
     done.append("cancel_flight")
-    hotel = desk.book_hotel(request)
+    hotel = agency.book_hotel(request)
     done.append("cancel_hotel")
-    car = desk.book_car(request)
+    car = agency.book_car(request)
     done.append("cancel_car")
-    desk.accept_payment(bill_of(request, flight, hotel, car))
+    agency.accept_payment(bill_of(request, flight, hotel, car))
     done.append("refund_payment")
 
 
-def untouched(desk: Any, request: TripRequest) -> None:
+def untouched(agency: Any, request: TripRequest) -> None:
     raise NotImplementedError
 
 
-def list_of_undos(desk: Any, request: TripRequest) -> None:
+def list_of_undos(agency: Any, request: TripRequest) -> None:
     done: list[str] = []
     try:
-        book_all(desk, request, done)
+        book_all(agency, request, done)
     except TravelError:
         for undo in reversed(done):
-            getattr(desk, undo)(Cancellation(request.confirmation_code))
+            getattr(agency, undo)(Cancellation(request.confirmation_code))
         raise
 
 
-def exit_stack(desk: Any, request: TripRequest) -> None:
+def exit_stack(agency: Any, request: TripRequest) -> None:
     trip = Cancellation(request.confirmation_code)
-    desk.store_booking_request(request)
+    agency.store_booking_request(request)
     with ExitStack() as stack:
-        flight = desk.book_flight(request)
-        stack.callback(desk.cancel_flight, trip)
-        hotel = desk.book_hotel(request)
-        stack.callback(desk.cancel_hotel, trip)
-        car = desk.book_car(request)
-        stack.callback(desk.cancel_car, trip)
-        desk.accept_payment(bill_of(request, flight, hotel, car))
+        flight = agency.book_flight(request)
+        stack.callback(agency.cancel_flight, trip)
+        hotel = agency.book_hotel(request)
+        stack.callback(agency.cancel_hotel, trip)
+        car = agency.book_car(request)
+        stack.callback(agency.cancel_car, trip)
+        agency.accept_payment(bill_of(request, flight, hotel, car))
         stack.pop_all()
 
 
-def nested(desk: Any, request: TripRequest) -> None:
+def nested(agency: Any, request: TripRequest) -> None:
     trip = Cancellation(request.confirmation_code)
-    desk.store_booking_request(request)
-    flight = desk.book_flight(request)
+    agency.store_booking_request(request)
+    flight = agency.book_flight(request)
     try:
-        hotel = desk.book_hotel(request)
+        hotel = agency.book_hotel(request)
         try:
-            car = desk.book_car(request)
+            car = agency.book_car(request)
             try:
-                desk.accept_payment(bill_of(request, flight, hotel, car))
+                agency.accept_payment(bill_of(request, flight, hotel, car))
             except TravelError:
-                desk.cancel_car(trip)
+                agency.cancel_car(trip)
                 raise
         except TravelError:
-            desk.cancel_hotel(trip)
+            agency.cancel_hotel(trip)
             raise
     except TravelError:
-        desk.cancel_flight(trip)
+        agency.cancel_flight(trip)
         raise
 
 
-def no_rollback(desk: Any, request: TripRequest) -> None:
-    book_all(desk, request, [])
+def no_rollback(agency: Any, request: TripRequest) -> None:
+    book_all(agency, request, [])
 
 
-def forward_order(desk: Any, request: TripRequest) -> None:
+def forward_order(agency: Any, request: TripRequest) -> None:
     done: list[str] = []
     try:
-        book_all(desk, request, done)
+        book_all(agency, request, done)
     except TravelError:
         for undo in done:
-            getattr(desk, undo)(Cancellation(request.confirmation_code))
+            getattr(agency, undo)(Cancellation(request.confirmation_code))
         raise
 
 
-def everything(desk: Any, request: TripRequest) -> None:
+def everything(agency: Any, request: TripRequest) -> None:
     try:
-        book_all(desk, request, [])
+        book_all(agency, request, [])
     except TravelError:
         for undo in ("refund_payment", "cancel_car", "cancel_hotel", "cancel_flight"):
-            getattr(desk, undo)(Cancellation(request.confirmation_code))
+            getattr(agency, undo)(Cancellation(request.confirmation_code))
         raise
 
 
-def error_swallowed(desk: Any, request: TripRequest) -> None:
+def error_swallowed(agency: Any, request: TripRequest) -> None:
     done: list[str] = []
     try:
-        book_all(desk, request, done)
+        book_all(agency, request, done)
     except TravelError:
         for undo in reversed(done):
-            getattr(desk, undo)(Cancellation(request.confirmation_code))
+            getattr(agency, undo)(Cancellation(request.confirmation_code))
 
 
-def only_rejections(desk: Any, request: TripRequest) -> None:
+def only_rejections(agency: Any, request: TripRequest) -> None:
     done: list[str] = []
     try:
-        book_all(desk, request, done)
+        book_all(agency, request, done)
     except Rejected:
         for undo in reversed(done):
-            getattr(desk, undo)(Cancellation(request.confirmation_code))
+            getattr(agency, undo)(Cancellation(request.confirmation_code))
         raise
 
 
-def cause_hidden(desk: Any, request: TripRequest) -> None:
+def cause_hidden(agency: Any, request: TripRequest) -> None:
     done: list[str] = []
     try:
-        book_all(desk, request, done)
+        book_all(agency, request, done)
     except TravelError:
         for undo in reversed(done):
-            getattr(desk, undo)(Cancellation(request.confirmation_code))
+            getattr(agency, undo)(Cancellation(request.confirmation_code))
         raise TravelError("The trip was undone.") from None
 
 

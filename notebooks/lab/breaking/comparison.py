@@ -47,4 +47,6 @@ def _told(trip: Trip) -> str:
 
 def _compensations(history: History) -> str:
     undos = [step for step in history.steps if step.role == "undo"]
-    return ", ".join(f"{SYMBOLS[step.outcome]} {step.activity}" for step in undos) or "none"
+    # The sign stays on the line of what it belongs to.
+    told = [f"{SYMBOLS[step.outcome]}\N{NO-BREAK SPACE}{step.activity}" for step in undos]
+    return ", ".join(told) or "none"

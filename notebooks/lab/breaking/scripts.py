@@ -13,7 +13,7 @@ from types import ModuleType
 
 from lab.breaking.scenarios import Scenario, request_for, standard_scenarios
 from lab.breaking.scorekeeping import cells
-from lab.original.companies import KILL_AT, Companies
+from lab.original.providers import KILL_AT, Providers
 from lab.running.scratch import scratch_folder
 from lab.running.system import CountedScript
 from lab.showing.scoreboards import Cell
@@ -78,9 +78,9 @@ async def _run(script: ModuleType, database: Database) -> list[ScriptVerdict]:
     for number, scenario in enumerate(standard_scenarios(), start=1):
         if not scenario.cancels:
             request = _request_for(number, scenario)
-            companies = Companies(database, CountedScript(scenario.faults))
-            await script.book_and_never_crash(companies, request)
-            companies.settle()
+            providers = Providers(database, CountedScript(scenario.faults))
+            await script.book_and_never_crash(providers, request)
+            providers.settle()
             codes[request.confirmation_code] = scenario
     findings = audit(database).findings
     return [

@@ -176,7 +176,7 @@ def judged(found: Sequence[Found]) -> Line:
 
 @dataclass(eq=False)
 class ScriptExercise(Exercise):
-    """The answer is a plain function of a desk and a request; see ``scripts``."""
+    """The answer is a plain function of an agency and a request; see ``scripts``."""
 
     trials: Sequence[Trial] = ()
 

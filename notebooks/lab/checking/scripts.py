@@ -1,6 +1,6 @@
 """Put a plain function that books a trip through trials, without Temporal.
 
-It gets a desk with the methods of ``Activities``. What it called is written down in
+It gets an agency with the methods of ``Activities``. What it called is written down in
 the form of an Event History, so the same judges can read it.
 """
 
@@ -46,7 +46,7 @@ class _TooMany(BaseException):
     """No ``except Exception`` keeps the script going."""
 
 
-class Desk:
+class Agency:
     """The Activities as plain methods; it notes every call, and lets the script of faults speak."""
 
     def __init__(self, database: Database, trial: Trial) -> None:
@@ -108,10 +108,10 @@ def _run_all(script: Script, trials: Sequence[Trial]) -> list[Found]:
 
 
 def _run(script: Script, trial: Trial, request: TripRequest, database: Database) -> Found:
-    desk = Desk(database, trial)
+    agency = Agency(database, trial)
     status, reason, failure, endless = "completed", "", Failure(), ""
     try:
-        guarded(lambda: script(desk, request), "Your function", limit=ENDLESS_SECONDS)
+        guarded(lambda: script(agency, request), "Your function", limit=ENDLESS_SECONDS)
     except NotImplementedError:
         raise
     except (NeverYields, _TooMany) as error:
@@ -119,12 +119,12 @@ def _run(script: Script, trial: Trial, request: TripRequest, database: Database)
         endless = str(error) or f"it made more than {TOO_MANY} calls for one trip"
     except Exception as error:
         status, reason = "failed", str(error)
-        failure = _failure(error, desk)
+        failure = _failure(error, agency)
     if status != "stuck":
         outcome: Any = "booked" if status == "completed" else "failed"
         booking_requests.record_outcome(database, request, outcome)
-    end = float(len(desk.calls))
-    history = History(request.workflow_id, "script", status, reason, desk.calls, [], [], end)
+    end = float(len(agency.calls))
+    history = History(request.workflow_id, "script", status, reason, agency.calls, [], [], end)
     own = failure.application_failure_info.type if status == "failed" else ""
     return Found(
         trial,
@@ -135,29 +135,29 @@ def _run(script: Script, trial: Trial, request: TripRequest, database: Database)
         failure,
         calls=[
             Call(step.activity, 2 * place, 2 * place + 1, step.outcome)
-            for place, step in enumerate(desk.calls)
+            for place, step in enumerate(agency.calls)
         ],
         endless=endless,
         task_failed=bool(own),
     )
 
 
-def _failure(error: Exception, desk: Desk) -> Failure:
+def _failure(error: Exception, agency: Agency) -> Failure:
     """As Temporal would tell it: whose error it was."""
     failure = Failure(message=str(error))
-    blamed = [name for name, raised in desk.errors.items() if raised is error]
+    blamed = [name for name, raised in agency.errors.items() if raised is error]
     if blamed:
         failure.activity_failure_info.activity_type.name = blamed[-1]
-    elif error.__cause__ in desk.errors.values() or error.__context__ in desk.errors.values():
+    elif error.__cause__ in agency.errors.values() or error.__context__ in agency.errors.values():
         if error.__cause__ is not None:  # told on purpose, with what it came from
-            failure.cause.activity_failure_info.activity_type.name = _name_of(error, desk)
+            failure.cause.activity_failure_info.activity_type.name = _name_of(error, agency)
     elif not isinstance(error, TravelError):
         failure.application_failure_info.type = type(error).__name__
     return failure
 
 
-def _name_of(error: Exception, desk: Desk) -> str:
-    return next(name for name, raised in desk.errors.items() if raised is error.__cause__)
+def _name_of(error: Exception, agency: Agency) -> str:
+    return next(name for name, raised in agency.errors.items() if raised is error.__cause__)
 
 
 def _with_findings(found: Found, database: Database) -> Found:

@@ -4,20 +4,20 @@ from lab.checking.common import happy, outage, rejection
 from lab.checking.exercise import ScriptExercise
 
 SOLUTION = """
-def book(desk, request):
+def book(agency, request):
     trip = Cancellation(request.confirmation_code)
-    desk.store_booking_request(request)
+    agency.store_booking_request(request)
     undos = []
     try:
-        hotel = desk.book_hotel(request)
-        undos.append(desk.cancel_hotel)
-        flight = desk.book_flight(request)
-        undos.append(desk.cancel_flight)
-        car = desk.book_car(request)
-        undos.append(desk.cancel_car)
+        hotel = agency.book_hotel(request)
+        undos.append(agency.cancel_hotel)
+        flight = agency.book_flight(request)
+        undos.append(agency.cancel_flight)
+        car = agency.book_car(request)
+        undos.append(agency.cancel_car)
         price_cents = hotel.price_cents + flight.price_cents + car.price_cents
         bill = PaymentRequest(request.confirmation_code, request.customer, price_cents)
-        desk.accept_payment(bill)
+        agency.accept_payment(bill)
     except TravelError:
         for undo in reversed(undos):
             undo(trip)

@@ -86,7 +86,7 @@ undo_in_reverse = WorkflowExercise(
         "not the task": "the order of the skeleton: hotel, car, flight, payment",
         "not awaited": "await call_undo(..., trip)",
         "error swallowed": "the last line of the except block: raise",
-        "cause hidden": "a bare raise hands on the error that was caught",
+        "cause hidden": "a bare raise passes on the error that was caught",
     },
     solution_code=SOLUTION,
     why="The list says which steps returned, so only what was booked is undone. Read backwards it "

@@ -80,7 +80,8 @@ register_first = WorkflowExercise(
     ),
     hints=(
         "Between the provider's commit and its reply lies a moment in which you know nothing.",
-        "Look at the first lines of Saga.step in this notebook: what happens before await do()?",
+        "Look at the six lines under 'Register first' in this notebook: what happens before "
+        "await do()?",
         "undos.append(...)  stands on one side of its step. On which?",
     ),
     shapes={
@@ -309,7 +310,8 @@ ask_twice = ValueExercise(
     judge_value=judge_provider,
     hints=(
         "The key says which call this is. The dict remembers what became of it.",
-        "Look at the table of answers (done, refused, undone) in travel/providers/once.py.",
+        "Look at undo_once in this notebook: what does it write if the key is new? Its partner is "
+        "do_once, in travel/providers/once.py.",
         "if key in calls: ...  in both functions; and what does cancel write under a key that is "
         "not there yet?",
     ),

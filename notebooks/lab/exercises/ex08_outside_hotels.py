@@ -128,8 +128,8 @@ without_a_key = ValueExercise(
     judge_value=judge_adapter,
     hints=(
         "The company remembers what arrived. What did you do that it may not have seen yet?",
-        "Look at the order of the lines in HotelsWithLookUp.book: what is written down before "
-        "the request leaves?",
+        "Look at HotelsWithExpiringKeys.book in this notebook: what is written down before the "
+        "request leaves?",
         'raise Unavailable(..., retry_after=IN_FLIGHT)  while now < notes["last sent"] + ...; '
         "in both functions",
     ),

@@ -107,6 +107,7 @@ def recorded_hotels() -> Scoreboard:
     board = Scoreboard()
     for row, found in json.loads(RECORD.read_text()).items():
         board.add_row(row, {what: Cell(*cell) for what, cell in found.items()})
+    board.fresh = ""  # all rows are new, so none is framed
     return board
 
 

@@ -8,8 +8,8 @@ import sys
 from dataclasses import replace
 from functools import partial
 
-from lab.original.companies import Companies
 from lab.original.models import Booked
+from lab.original.providers import Providers
 from travel.errors import TravelError, Unavailable
 from travel.faults import DEFAULT_SEED, RandomFaults
 from travel.store.database import open_database
@@ -33,55 +33,55 @@ async def try_hard(do, trip, what):
             return price_cents
 
 
-async def pay(companies, trip, what, price_cents):
-    charge = partial(companies.charge, price_cents=price_cents)
+async def pay(providers, trip, what, price_cents):
+    charge = partial(providers.charge, price_cents=price_cents)
     await try_hard(charge, trip, f"pay {what}")
 
 
-async def book_trip(companies, trip):
+async def book_trip(providers, trip):
     BOOKINGS[trip.confirmation_code] = {}
-    await companies.write_down(trip)
+    await providers.write_down(trip)
     try:
-        flight = await try_hard(companies.book_flight, trip, "flight")
-        await pay(companies, trip, "flight", flight)
+        flight = await try_hard(providers.book_flight, trip, "flight")
+        await pay(providers, trip, "flight", flight)
         try:
-            hotel = await try_hard(companies.book_hotel, trip, "hotel")
-            await pay(companies, trip, "hotel", hotel)
+            hotel = await try_hard(providers.book_hotel, trip, "hotel")
+            await pay(providers, trip, "hotel", hotel)
             try:
-                car = await try_hard(companies.book_car, trip, "car")
-                await pay(companies, trip, "car", car)
+                car = await try_hard(providers.book_car, trip, "car")
+                await pay(providers, trip, "car", car)
             except TravelError as error:
-                return await sorry(companies, trip, error)
+                return await sorry(providers, trip, error)
         except TravelError as error:
-            return await sorry(companies, trip, error)
+            return await sorry(providers, trip, error)
     except TravelError as error:
-        return await sorry(companies, trip, error)
-    await try_hard(companies.send_email, trip, "email")
-    await companies.tell(trip, "booked")
+        return await sorry(providers, trip, error)
+    await try_hard(providers.send_email, trip, "email")
+    await providers.tell(trip, "booked")
     return "SUCCESS"
 
 
-async def sorry(companies, trip, error):
-    await companies.tell(trip, "failed")
-    await roll_back(companies, trip)
+async def sorry(providers, trip, error):
+    await providers.tell(trip, "failed")
+    await roll_back(providers, trip)
     return f"FAILED: {error}"
 
 
-async def roll_back(companies, trip):
+async def roll_back(providers, trip):
     booked = BOOKINGS[trip.confirmation_code]
     for what in ("car", "hotel", "flight"):
         if what in booked:
-            await companies.cancel(what, booked.pop(what).key, trip)
+            await providers.cancel(what, booked.pop(what).key, trip)
     for what in ("pay car", "pay hotel", "pay flight"):
         if what in booked:
-            await companies.refund(booked.pop(what).key, trip)
+            await providers.refund(booked.pop(what).key, trip)
 
 
-async def book_and_never_crash(companies, trip):
+async def book_and_never_crash(providers, trip):
     try:
-        return await book_trip(companies, trip)
+        return await book_trip(providers, trip)
     except TravelError as error:
-        await companies.tell(trip, "failed")
+        await providers.tell(trip, "failed")
         return f"ERROR: {error}"
 
 
@@ -97,9 +97,9 @@ def asked_for(customer="", car=""):
 
 
 async def main():
-    companies = Companies(open_database(), RandomFaults(DEFAULT_SEED))
+    providers = Providers(open_database(), RandomFaults(DEFAULT_SEED))
     for trip in asked_for(*sys.argv[1:]):
-        print(line(trip, await book_and_never_crash(companies, trip)))
+        print(line(trip, await book_and_never_crash(providers, trip)))
 
 
 if __name__ == "__main__":

@@ -29,12 +29,12 @@ NOTEBOOKS = (
     Notebook(0, "Start here", "server, Worker, one trip", 20, core=True),
     Notebook(0, "The messy version", "feel the loss", 25, core=True),
     Notebook(0, "A durable Workflow", "durable is not consistent", 35, core=True),
-    Notebook(0, "The saga", "undo what was done, newest first", 40, core=True),
-    Notebook(0, "Forty-four trips", "which failure undoes what", 20, core=True),
-    Notebook(1, "Retry before you compensate", "a blip is no failure", 25, core=True),
-    Notebook(1, "What not to compensate", "the pivot: no way back", 30, core=True),
-    Notebook(1, "The lost acknowledgement", "register the undo first", 35, core=True),
-    Notebook(1, "Providers that are not yours", "no key, no tombstone, a refusal", 25),
+    Notebook(0, "The saga", "undo what was done, newest first", 35, core=True),
+    Notebook(0, "Forty-four trips", "which failure undoes what", 25, core=True),
+    Notebook(1, "Retry before you compensate", "a blip is no failure", 30, core=True),
+    Notebook(1, "What not to compensate", "the pivot: no way back", 35, core=True),
+    Notebook(1, "The lost acknowledgement", "register the undo first", 40, core=True),
+    Notebook(1, "Providers that are not yours", "no key, no tombstone, a refusal", 30),
     Notebook(2, "Kill the Worker", "replay brings it back", 25),
     Notebook(2, "Change it under running trips", "version first, patch second", 25),
     Notebook(2, "Book in parallel", "settle what is in flight", 25),
@@ -66,8 +66,9 @@ def course_map() -> Picture:
 
 
 def hours(notebooks: list[Notebook]) -> str:
-    """Their time together: ``"4 h 55"``."""
-    return "{} h {:02}".format(*divmod(sum(notebook.minutes for notebook in notebooks), 60))
+    """Their time together: ``"4 h 55"``, ``"5 h"``."""
+    whole, minutes = divmod(sum(notebook.minutes for notebook in notebooks), 60)
+    return f"{whole} h {minutes:02}" if minutes else f"{whole} h"
 
 
 def core_path() -> list[Notebook]:

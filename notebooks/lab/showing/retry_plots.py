@@ -67,7 +67,7 @@ def _label_place(rates: Sequence[float], chances: Sequence[float]) -> tuple[floa
 
 def _alt(observed: Mapping[int, Sequence[tuple[float, float]]], steps: int) -> str:
     told = [
-        f"{attempts} attempts: "
+        f"{attempts} attempt{'' if attempts == 1 else 's'}: "
         + ", ".join(
             f"{rate:.0%} blips {share:.0%} booked ({expected(rate, attempts, steps):.0%} expected)"
             for rate, share in points

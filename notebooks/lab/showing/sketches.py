@@ -32,7 +32,7 @@ def system_sketch() -> Picture:
         _arrow(axes, (8.1, 2.9), (6.4, 2.8), "report results")
         _arrow(axes, (10.5, 1.2), (11.9, 1.5), "call")
         _arrow(axes, (10.5, 2.8), (11.9, 2.5), "call")
-        _bare(axes, (0, 13.8), (4.1, -0.15))
+        _bare(axes, (-0.05, 13.85), (4.1, -0.15))
         title = (
             "The server keeps the record and never runs your code; Workers come and ask for work"
         )

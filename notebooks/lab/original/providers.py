@@ -1,4 +1,4 @@
-"""The way to the companies, for a script without Temporal.
+"""The way to the providers, for a script without Temporal.
 
 They are the same providers on the same kind of database as in ``travel/``, and the
 same failure model stands in between.
@@ -26,7 +26,7 @@ KILL_AT = "LAB_KILL_AT"
 CANCEL = {"flight": flights.cancel, "hotel": hotels.cancel, "car": cars.cancel}
 
 
-class Companies:
+class Providers:
     """Every call gets a key, and takes the way through the failure model."""
 
     def __init__(self, database: Database, faults: FaultModel) -> None:

@@ -129,31 +129,3 @@ def test_imports_need_no_path(cells: list[dict[str, Any]]) -> None:
     lines = "\n".join(sources).splitlines()
     first = next(line for line in lines if re.match(r"(from|import) (lab|travel)\b", line))
     assert re.match(r"(from|import) lab\b", first), first
-
-
-SAID = (
-    ("12", r"hence (\d+) turns", r"cancel_hotel undone, (\d+) turns"),
-    ("13", r"lost (\w+) sales", r"BookThenPay +\d+ +(\d+)"),
-    ("13", r"(\w+) customers who paid, got no room", r"PayThenBook +\d+ +\d+ +\d+ +(\d+)"),
-    ("13", r"waited (\d+) minutes", r"HoldThenPay .* (\d+) min"),
-    ("14", r"One Worker booked (\d+)", r"(\d+) booked, 28 not"),
-    ("16", r"some (\d+)0 schedules", r"(\d+)\d schedules"),
-)
-"""A notebook, what its text says, and where the output says it."""
-
-WORDS = {"three": "3", "fifteen": "15"}
-
-
-@pytest.mark.parametrize(("number", "text", "output"), SAID)
-def test_a_figure_in_the_text_is_that_of_the_run(number: str, text: str, output: str) -> None:
-    (path,) = [path for path in NOTEBOOKS if path.name.startswith(number)]
-    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-    prose = "\n".join("".join(cell["source"]) for cell in of_type(cells, "markdown"))
-    shown = "\n".join(
-        "".join(found.get("text") or found.get("data", {}).get("text/plain", ""))
-        for cell in of_type(cells, "code")
-        for found in cell["outputs"]
-    )
-    said, seen = re.search(text, prose), re.search(output, shown.replace("\n", " "))
-    assert said and seen
-    assert WORDS.get(said[1], said[1]) == seen[1]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -72,11 +73,20 @@ def read_until(process: subprocess.Popen[str], line: str) -> list[str]:
     raise AssertionError(f"ended before it printed {line!r}: {lines}")
 
 
-def still_running(pids: list[int]) -> list[int]:
-    """Those of the processes that have not ended within five seconds."""
-    processes = [psutil.Process(pid) for pid in pids if psutil.pid_exists(pid)]
-    _, alive = psutil.wait_procs(processes, timeout=5)
-    return [process.pid for process in alive if process.status() != psutil.STATUS_ZOMBIE]
+def is_running(pid: int) -> bool:
+    """Whether there is such a process, and not only its exit code."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def still_running(pids: Iterable[int], seconds: float = 120) -> list[int]:
+    """Those that have not ended in the end; so long may a busy machine take, not they."""
+    deadline = time.monotonic() + seconds
+    while (alive := [pid for pid in pids if is_running(pid)]) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return alive
 
 
 def children_of(pid: int) -> list[int]:

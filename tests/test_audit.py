@@ -372,7 +372,7 @@ def run_audit(url: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         env=os.environ | {"TRAVEL_DATABASE_URL": url},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=240,
     )
 
 

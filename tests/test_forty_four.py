@@ -140,7 +140,7 @@ def test_with_the_worker_killed_at_three_points(sqlite_database: Database, sqlit
                 for finished in (1, 8, 20):
                     worker = stack.enter_context(start_worker())
                     await asyncio.to_thread(read_until, worker, "Worker started")
-                    await until(partial(trips_finished, sqlite_database, finished), seconds=60)
+                    await until(partial(trips_finished, sqlite_database, finished), seconds=120)
                     worker.send_signal(signal.SIGKILL)
                     assert await asyncio.to_thread(worker.wait) == -signal.SIGKILL
                     assert not booking.done(), "killed while trips were under way"

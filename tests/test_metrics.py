@@ -45,7 +45,7 @@ def free_port() -> int:
 
 def numbers(port: int) -> dict[str, float]:
     """What the Worker serves, by name and the labels that matter."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as page:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=120) as page:
         lines = page.read().decode().splitlines()
     found: dict[str, float] = {}
     for line in lines:
@@ -191,7 +191,7 @@ def test_the_worker_serves_them_on_the_loopback_address(
         assert worker.stdout is not None
         try:
             assert any("Worker started" in line for line in worker.stdout)
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as page:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=120) as page:
                 assert b"temporal_" in page.read()
             with socket.socket() as everywhere:
                 everywhere.bind(("127.0.0.2", port))  # so it does not listen on all addresses
@@ -203,7 +203,7 @@ def test_the_worker_serves_them_on_the_loopback_address(
 @pytest.mark.parametrize("port", ["0", "65536", "-1"])
 def test_what_is_no_port_is_one_sentence(port: str, temporal_address: str, tmp_path: Path) -> None:
     command, environment = worker_command(port, temporal_address, tmp_path / "db.sqlite")
-    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240)
     assert ended.returncode == 2
     assert ended.stderr == f"The port for metrics is {port}; expected 1 to 65535.\n"
 
@@ -214,7 +214,9 @@ def test_a_port_that_is_taken_is_one_sentence(temporal_address: str, tmp_path: P
         taken.listen()
         port = str(taken.getsockname()[1])
         command, environment = worker_command(port, temporal_address, tmp_path / "db.sqlite")
-        ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+        ended = subprocess.run(
+            command, env=environment, capture_output=True, text=True, timeout=240
+        )
     assert ended.returncode == 2
     assert ended.stderr.startswith(f"Metrics cannot be served on port {port} (")
     assert ended.stderr.endswith("expected a free port.\n")
@@ -234,7 +236,7 @@ def test_the_alerts_keep_their_times() -> None:
     """By promtool, which lets hours pass at once."""
     rules = Path(__file__).with_name("alerts_test.yml")
     command = [tool("promtool"), "test", "rules", rules.name]
-    ended = subprocess.run(command, cwd=rules.parent, capture_output=True, text=True, timeout=60)
+    ended = subprocess.run(command, cwd=rules.parent, capture_output=True, text=True, timeout=240)
     assert ended.returncode == 0, ended.stdout + ended.stderr
 
 
@@ -271,7 +273,7 @@ def prometheus(folder: Path, target: int) -> Iterator[int]:
 
 def firing(port: int) -> set[str]:
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v1/alerts", timeout=10) as page:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v1/alerts", timeout=120) as page:
             alerts = json.load(page)["data"]["alerts"]
     except (urllib.error.URLError, ConnectionError):
         return set()  # it is still starting

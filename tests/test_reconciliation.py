@@ -213,7 +213,7 @@ def test_on_a_schedule() -> None:
                 async def clean() -> bool:
                     return system.audit().clean
 
-                await until(clean, seconds=60)
+                await until(clean, seconds=120)
             finally:
                 await background().run(schedule.delete())
 

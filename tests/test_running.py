@@ -17,7 +17,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 from lab import System, start
 from lab.running import Pause, start_persistent, start_without_worker, start_worker
@@ -25,7 +24,7 @@ from lab.running import namespaces as namespaces_module
 from lab.running import system as system_module
 from lab.running.background import background
 from lab.running.errors import LabError, ServerGone, StillUnderWay
-from processes import ROOT, clean_environment
+from processes import ROOT, clean_environment, still_running
 from test_connection import MEANT_FOR_A_CLOUD, PROFILE
 
 from travel.faults import Fault, ScriptedFault
@@ -447,7 +446,5 @@ def test_nothing_is_left_of_a_process_that_ran_systems(tmp_path: Path) -> None:
     print(*[child.pid for child in me.children(recursive=True)])
     """
     printed = in_a_kernel(code, TMPDIR=str(tmp_path))
-    processes = [psutil.Process(int(pid)) for pid in printed.split() if psutil.pid_exists(int(pid))]
-    _, alive = psutil.wait_procs(processes, timeout=120)
-    assert alive == []
+    assert still_running([int(pid) for pid in printed.split()]) == []
     assert list(tmp_path.iterdir()) == []

@@ -75,7 +75,7 @@ def test_the_server_serves_its_web_ui_below_that_path() -> None:
             assert server.ui_url is not None
             origin, _, path = server.ui_url.partition("/user/")
             assert path == f"b%C3%B6b/proxy/absolute/{urlsplit(origin).port}"
-            with urllib.request.urlopen(server.ui_url, timeout=30) as page:
+            with urllib.request.urlopen(server.ui_url, timeout=120) as page:
                 assert f'"/user/{path}' in page.read().decode()
 
     asyncio.run(check())

@@ -38,7 +38,12 @@ def _should_be_empty(code: str, trip: Trip, why: str) -> Iterator[Finding]:
         ("car days", trip.days),
     ):
         if held:
-            yield Finding(code, kind, f"{len(held)} {kind} held {why}", len(held))
+            yield Finding(
+                code,
+                kind,
+                f"{len(held)} {kind if len(held) != 1 else kind[:-1]} held {why}",
+                len(held),
+            )
     if trip.charged_cents:
         yield _money(code, trip.charged_cents, 0, why)
 

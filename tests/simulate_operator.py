@@ -110,7 +110,7 @@ SITUATIONS = (
     Situation("refused, a cancel request, settled", cancels=True),
     Situation("down, tried now", DOWN, ("try now",)),
     Situation("down, settled", DOWN),
-    Situation("cancelled in every step, refused, settled", cause=(), cancelled=True),
+    Situation("canceled in every step, refused, settled", cause=(), cancelled=True),
     Situation("deadline in every step", (), (), SLOW, deadlines=(1, 4, 7, 10)),
     Situation("deadline in every step, refused, settled", cause=SLOW, deadlines=(1, 4, 7, 10)),
     Situation("deadline while undoing, refused, settled", patient=True, deadlines=(4,)),
@@ -125,7 +125,7 @@ SITUATIONS = (
     Situation("continued as new, down, tried now", DOWN, ("try now",), continues=True),
     Situation("continued as new, down, settled", DOWN, continues=True),
     Situation(
-        "continued as new, cancelled in every step, refused, settled",
+        "continued as new, canceled in every step, refused, settled",
         cause=(),
         cancelled=True,
         patient=True,

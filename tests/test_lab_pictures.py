@@ -201,6 +201,13 @@ def test_the_board_frames_what_is_new() -> None:
     assert board.is_fresh(second, "crash") and not board.is_fresh(second, "outage")
 
 
+def test_a_board_of_one_row_frames_nothing_and_says_what_it_counts() -> None:
+    board = Scoreboard(things="orders").add_row("hasty", {"outage": Cell(1, 4), "blip": Cell(0, 4)})
+    assert not any(board.is_fresh(board.rows[0], kind) for kind in board.kinds)
+    assert board.title == "Orders that left something behind, of those tried"
+    assert "orders that left something" in repr(scoreboard(board))
+
+
 @pytest.mark.parametrize(
     ("activity", "role"),
     [

@@ -130,6 +130,27 @@ def test_what_the_text_quotes_was_shown(path: Path) -> None:
                 assert quoted in (anywhere if quoted.startswith("$") else shown), quoted
 
 
+SHOWN = (
+    ("12", r"hence (\w+) turns", r"cancel_hotel undone, (\d+) turns"),
+    ("13", r"lost (\w+) sales", r"BookThenPay \d+ (\d+)"),
+    ("13", r"(\w+) customers who paid, got no room", r"PayThenBook \d+ \d+ \d+ (\d+)"),
+    ("13", r"waited (\w+) minutes", r"HoldThenPay [\d ]+ (\d+) min"),
+    ("14", r"One Worker booked (\w+)", r"(\d+) booked, 28 not"),
+    ("16", r"some (\d+)0 schedules", r"(\d+)\d schedules"),
+)
+"""What the text of a notebook says, and where its output says it."""
+
+IN_WORDS = {"three": "3", "fifteen": "15"}
+
+
+@pytest.mark.parametrize(("number", "text", "output"), SHOWN)
+def test_a_figure_in_the_text_is_that_of_the_run(number: str, text: str, output: str) -> None:
+    told = re.search(text, text_of(notebook(number)))
+    seen = re.search(output, outputs_of(notebook(number)))
+    assert told and seen
+    assert IN_WORDS.get(told[1], told[1]) == seen[1]
+
+
 def test_plans_add_up() -> None:
     plan = (ROOT / "notebooks" / "plan.md").read_text(encoding="utf-8")
     half_day = plan.partition("## Half a day")[2].partition("##")[0]

@@ -18,6 +18,7 @@ import tests.paths  # noqa: F401
 
 # isort: split
 import lab.simulation
+from lab.shop import Shop, hasty
 from lab.simulation import CannotProve, Proof, Schedule, Update, prove
 from prove_sagas import (
     Answering,
@@ -111,6 +112,23 @@ def test_what_is_often_written_down_loses_cancel_requests_alone() -> None:
     lost = {kind for kind, tally in row.items() if tally.lost}
     assert lost == {"cancel", "cancel while undoing"}, row
     assert {"outage", "lost reply", "late commit", "crash", "undo down"} <= set(row)
+
+
+def test_a_step_that_is_done_and_fails_is_missed_by_a_late_undo() -> None:
+    """The parcel service books, and does not answer: no attempt was ever carried out."""
+    order = hasty.Order("O-1", "lamp", 4_900, "1 Main Street")
+    proof = prove(
+        hasty.PlaceOrder,
+        lambda shop: [hasty.Desk(shop)],
+        argument=order,
+        left_behind=lambda shop: shop.held(),
+        world=Shop,
+        rejection="Refused",
+        random=0,
+    )
+    late = {loss.where for loss in proof.losses if loss.mistake == "undo registered after its step"}
+    assert late == {"reserve_stock", "book_parcel"}
+    assert "an undo that does not undo" not in proof.mistakes, proof
 
 
 def test_a_loss_can_be_replayed_from_what_is_printed() -> None:

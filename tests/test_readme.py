@@ -72,3 +72,12 @@ def test_top_level_holds_nothing_else() -> None:
         pytest.skip("not a git checkout, so what is ours cannot be told apart")
     top = {name.split("/")[0] for name in listing.stdout.split("\0") if name}
     assert {name for name in top - TOP_LEVEL if not name.startswith(".")} == set()
+
+
+def test_the_copy_kit_says_what_was_proved() -> None:
+    proved = (ROOT / "tests" / "PROOFS.md").read_text(encoding="utf-8")
+    kit = (ROOT / "notebooks" / "copy_kit.md").read_text(encoding="utf-8")
+    losses = dict(re.findall(r"^\| \**(\w+)\** \|.*\*\*(\d+)\*\* \|$", proved, re.MULTILINE))
+    told = re.findall(r"\(`(\w+)`\).*\| (\d+) \|", kit)
+    assert len(told) == 4 and losses["BookTrip"] == "0"
+    assert all(losses[design] == lost for design, lost in told)

@@ -199,7 +199,7 @@ def _should_be_empty(
         if one and held.cents <= one.amount_cents:
             found.by_hand(code, one.undo, held.number, held.cents)
         else:
-            found.wrong(code, kind, held.number, f"{held.number} {kind} held {why}")
+            found.wrong(code, kind, held.number, f"{_counted(held.number, kind)} held {why}")
     if charged_cents := account.charged_cents:
         one = settled.get(MONEY)
         if one and 0 < charged_cents <= one.amount_cents:
@@ -262,6 +262,11 @@ def _wanted_dates(at: str, what: str, first: str, last: str) -> _Wanted:
 
 def _all(wanted: list[str]) -> _Wanted:
     return _Wanted(wanted, RECORD.join(wanted))
+
+
+def _counted(number: int, kind: str) -> str:
+    """``"3 room nights"``, ``"1 seat"``."""
+    return f"{number} {kind if number != 1 else kind.removesuffix('s')}"
 
 
 def _compare(code: str, kind: str, held: list[str], wanted: list[str], found: _Found) -> None:

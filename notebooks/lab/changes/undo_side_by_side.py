@@ -52,10 +52,10 @@ class UndoSideBySide:
     async def _undo_all(
         self, undos: list[Callable[[Any, Cancellation], None]], trip: Cancellation
     ) -> None:
-        await asyncio.gather(*[_undo(undo, trip) for undo in undos])
+        await asyncio.gather(*[undo_without_limit(undo, trip) for undo in undos])
 
 
-async def _undo(undo: Callable[[Any, Cancellation], None], trip: Cancellation) -> None:
+async def undo_without_limit(undo: Callable[[Any, Cancellation], None], trip: Cancellation) -> None:
     await workflow.execute_activity_method(
         undo, trip, start_to_close_timeout=ATTEMPT_TIMEOUT, retry_policy=WITHOUT_LIMIT
     )

@@ -40,9 +40,10 @@ TAIL = """        price_cents = flight.price_cents + hotel.price_cents + car.pri
 
 SKELETON = (
     HEAD
-    + """        # From now on: self._book_car(trip), and only then self._book_hotel(trip).
-        raise NotImplementedError("the car first, for new trips")
+    + """        # --- your code: self._book_car(trip), and only then self._book_hotel(trip) ---
+        raise NotImplementedError("the car first, for new trips; then this line goes")
         hotel = car = ...
+        # --- end ---
 """
     + TAIL
 )

@@ -303,9 +303,10 @@ class InTime:
 
 TIME_SKELETON = (
     TIME_HEAD
-    + """            # request.book_within_seconds may be None: then there is no deadline.
+    + """            # --- your code: request.book_within_seconds may be None, for no deadline ---
             raise NotImplementedError('fail with ApplicationError(..., type="DeadlineExceeded")')
             price_cents = await self.book(saga, request)
+        # --- end ---
 """
     + TIME_TAIL
 )

@@ -16,6 +16,7 @@ __getattr__ = exported(
         "money_at_risk": "plots",
         "outcomes": "outcome_plots",
         "Picture": "picture",
+        "proof_table": "tables",
         "race": "races",
         "Scoreboard": "scoreboards",
         "scoreboard": "plots",

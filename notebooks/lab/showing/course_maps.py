@@ -38,7 +38,7 @@ NOTEBOOKS = (
     Notebook(2, "Kill the Worker", "replay brings it back", 25),
     Notebook(2, "Change it under running trips", "version first, patch second", 25),
     Notebook(2, "Book in parallel", "settle what is in flight", 25),
-    Notebook(2, "When an undo is stuck", "a person who decides", 40),
+    Notebook(2, "When an undo is stuck", "a person who decides", 25),
     Notebook(2, "What a saga cannot promise", "a clean audit and a lost sale", 25),
     Notebook(2, "Beyond one machine", "who cleans up?", 25),
     Notebook(3, "Capstone", "a step of your own, proven", 40),

@@ -116,8 +116,7 @@ def _draw_board_labels(figure: Figure, axes: Axes, board: Scoreboard) -> None:
         label.set_fontweight("bold" if row.design == board.fresh or _all_clean(row) else "normal")
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
-    title = "Trips that left something behind, of those tried"
-    figure.suptitle(title, x=0.01, ha="left", fontweight="bold", fontsize=14)
+    figure.suptitle(board.title, x=0.01, ha="left", fontweight="bold", fontsize=14)
     figure.supxlabel(_board_key(board), x=0.01, ha="left", fontsize=11)
 
 
@@ -135,10 +134,16 @@ def _size_that_fits(labels: Sequence[str]) -> float:
 
 
 def _board_key(board: Scoreboard) -> str:
-    told = "Darker: a larger share. Dollars: customers' money kept. –: not tried."
-    if board.fresh in [row.design for row in board.rows[1:]]:
-        return f"{told}\nFramed in black: not as in the row above."
-    return f"{told}\nFramed in black: new." if board.fresh in board.kinds else told
+    told = "Darker: a larger share."
+    cells = [cell for row in board.rows for cell in row.cells.values()]
+    if any(cell.money_kept_cents for cell in cells):
+        told += " Dollars: customers' money kept."
+    if len(cells) < len(board.rows) * len(board.kinds):
+        told += " –: not tried."
+    if not any(board.is_fresh(row, kind) for row in board.rows for kind in board.kinds):
+        return told
+    framed = "new" if board.fresh in board.kinds else "not as in the row above"
+    return f"{told}\nFramed in black: {framed}."
 
 
 def _board_alt(board: Scoreboard) -> str:
@@ -148,7 +153,7 @@ def _board_alt(board: Scoreboard) -> str:
         f"{row.design}: " + ", ".join(f"{kind} {cell}" for kind, cell in row.cells.items())
         for row in board.rows
     ]
-    return f"Scoreboard, trips that left something of those tried. {'; '.join(told)}."
+    return f"Scoreboard, {board.things} that left something of those tried. {'; '.join(told)}."
 
 
 def money_at_risk(points: Sequence[tuple[float, int]]) -> Picture:

@@ -50,9 +50,6 @@ def _dollars(cents: int) -> str:
     return f"${dollars:,.0f}" if dollars < 999_999.5 else f"${dollars / 1e6:,.1f}M"
 
 
-NOTE = "Trips that left something behind, of those tried. Dollars: customers' money kept."
-
-
 @dataclass(frozen=True)
 class Row:
     """A design, and its cell for each kind of fault that it was put through."""
@@ -66,10 +63,12 @@ class Scoreboard:
     """Rows are designs, columns kinds of fault; a cell without a run shows a dash.
 
     ``fresh`` has what was added last, a design or a column; a picture frames it.
+    ``things`` says what is counted.
     """
 
     rows: list[Row] = field(default_factory=list)
     fresh: str = ""
+    things: str = "trips"
 
     def add_row(self, design: str, cells: Mapping[str, Cell]) -> Scoreboard:
         """Add a design, or put it in place of the row of the same name; returns itself."""
@@ -97,7 +96,9 @@ class Scoreboard:
         if self.fresh != row.design or kind not in row.cells:
             return False
         place = self.rows.index(row)
-        above = self.rows[place - 1].cells.get(kind) if place else None
+        if not place:
+            return False
+        above = self.rows[place - 1].cells.get(kind)
         return above is None or str(above) != str(row.cells[kind])
 
     @property
@@ -116,13 +117,18 @@ class Scoreboard:
         """What a cell says."""
         return str(row.cells[kind]) if kind in row.cells else "–"
 
+    @property
+    def title(self) -> str:
+        """What the numbers are."""
+        return f"{self.things.capitalize()} that left something behind, of those tried"
+
     def table(self) -> Table:
         """The board as a table."""
         rows = [[row.design, *(self.text(row, kind) for kind in self.kinds)] for row in self.rows]
         return Table(
             ["design", *self.kinds],
             rows,
-            note=NOTE,
+            note=f"{self.title}. Dollars: customers' money kept.",
             empty="No design has been tried yet.",
         )
 

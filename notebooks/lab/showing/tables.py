@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from lab.showing.history import CLOSES, RUNNING, Event, History, Step
 from travel.audit import Report
@@ -17,6 +17,9 @@ from travel.models import TripRequest
 from travel.store.database import Database
 from travel.store.holdings import Trip, read_trips
 from travel.store.seed_data import cities, load_seed_data
+
+if TYPE_CHECKING:
+    from lab.simulation import Proof
 
 SYMBOLS = {"completed": "✓", "failed": "✗", "timed out": "✗", "canceled": "✗", RUNNING: "…"}
 
@@ -177,6 +180,17 @@ def audit_table(report: Report) -> Table:
         note=sentence,
         empty="The audit finds nothing wrong.",
         tones=["bad"] * len(rows),
+    )
+
+
+def proof_table(proof: Proof) -> Table:
+    """What ``prove`` did to a saga, what should come of that, and how often it did not."""
+    rows = [[line.tried, line.should, str(line.tally)] for line in proof.lines]
+    return Table(
+        ["what was done", "what should come of it", "lost"],
+        rows,
+        note=f"{proof.name}: {proof.tried:,} schedules, something lost in {proof.lost:,}.",
+        tones=["bad" if line.tally.lost else "" for line in proof.lines],
     )
 
 

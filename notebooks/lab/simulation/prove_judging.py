@@ -279,10 +279,36 @@ def _why_undone_in_vain(ran: Ran, chart: Chart, undos: Sequence[Op]) -> tuple[st
         if op.activity in chart.steps and op.carried_out > 1:
             times = f"{op.activity} was carried out {op.carried_out} times"
             return NOT_IDEMPOTENT, op.activity, times
+    if unknown := _never_answered(ran, chart, undos):
+        why = f"{unknown.activity} was {unknown.outcome}, and {chart.undo_of[unknown.activity]}"
+        return LATE_UNDO, unknown.activity, f"{why} never ran"
     if undos:
         names = ", ".join(dict.fromkeys(op.activity for op in undos))
         return UNDO_INEFFECTIVE, undos[0].activity, f"{names} ran"
     return HELD, "", ""
+
+
+def _never_answered(ran: Ran, chart: Chart, undos: Sequence[Op]) -> Op | None:
+    """A step whose outcome nobody knows, and whose undo never ran.
+
+    It may have been done although no attempt came to its end: by one that did it, and failed.
+    """
+    ran_undos = {op.activity for op in undos}
+    silent = {
+        decision.activity
+        for decision in ran.schedule
+        if isinstance(decision, Fault) and decision.fate != Fate.REJECTED.value
+    }
+    return next(
+        (
+            op
+            for op in ran.ops
+            if (op.outcome in ("canceled", "timed out") or (op.failed and op.activity in silent))
+            and op.activity in chart.undo_of
+            and chart.undo_of[op.activity] not in ran_undos
+        ),
+        None,
+    )
 
 
 def _masked(ran: Ran, chart: Chart) -> Iterator[Loss]:

@@ -45,6 +45,9 @@ LONGEST_FIRST = (
     "test_random_trips",
     "test_processes",
     "test_jupyterlab",
+    "09_kill_the_worker",
+    "14_beyond_one_machine",
+    "04_forty_four_trips",
 )
 
 

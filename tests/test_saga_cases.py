@@ -10,6 +10,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from lab.simulation import Code, Fault, Hold, Schedule, Signal, Simulation
 from saga_cases import (
     Basket,
     BasketInVain,
@@ -361,6 +362,28 @@ def test_and_fails_if_one_of_them_fails(temporal_address: str) -> None:
             assert world.held == set()
 
     run(test())
+
+
+@pytest.mark.parametrize("next_flags", [False, True], ids=["shipped flags", "next flags"])
+@pytest.mark.parametrize("events", [1, 2, 3])
+@pytest.mark.parametrize("paid", range(3, 9))
+def test_and_fails_if_one_of_them_fails_as_the_block_ends(
+    paid: int, events: int, next_flags: bool
+) -> None:
+    """The reply that ends the block and the one that says no, in one activation or two."""
+    world = World()
+    code = Code([Basket], [world.do, world.undo, world.look], next_flags=next_flags)
+    for task in range(2, 6):
+        schedule = Schedule(
+            Signal(1, name="add", args=("seat",)),
+            Signal(paid, name="pay"),
+            Fault("do", "lost reply", call=2),
+            Hold(task, events),
+        )
+        simulation = Simulation(code, schedule)
+        handle = simulation.start(Basket)
+        simulation.run().verify()
+        assert (handle.status, world.held) == ("failed", set()), schedule
 
 
 def test_a_cancel_request_while_a_good_end_waits_for_them_undoes_everything(

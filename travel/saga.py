@@ -250,7 +250,7 @@ class Saga:
             step.task = asyncio.current_task()
             return await self._take(do, step)
         # In a task of its own, so that the step can be cancelled and the handler cannot.
-        step.task = task = asyncio.create_task(self._take(do, step))
+        step.task = task = asyncio.create_task(self._take_aside(do, step))
         try:
             return await task
         except BaseException as error:
@@ -316,16 +316,31 @@ class Saga:
         step.came_back = True
         return result
 
-    async def _surface(self, error: BaseException, caller: _Caller) -> None:
+    async def _take_aside(self, do: Callable[[], Awaitable[T]], step: _Step) -> T:
+        try:
+            return await self._take(do, step)
+        except BaseException as error:
+            # At once: before whoever awaits this task hears of it, the block may have ended.
+            self._fail_by(error, step.caller)
+            raise
+
+    def _fail_by(self, error: BaseException, caller: _Caller) -> BaseException | None:
         """Fail the saga where the failure of a step would not reach its block by itself."""
         failure = self._failure_in(error)
         if failure is None or caller is _Caller.UPDATE:
+            return None
+        # A cancelled task is its owner's business; a Signal handler belongs to the Workflow.
+        if caller is _Caller.SIGNAL or not is_cancelled_exception(failure):
+            self.fail(failure)
+        return failure
+
+    async def _surface(self, error: BaseException, caller: _Caller) -> None:
+        """End whoever took the step that failed, but for an Update, which has an answer to give."""
+        failure = self._fail_by(error, caller)
+        if failure is None:
             return
         if caller is _Caller.SIGNAL:
-            self.fail(failure)
             _end_handler(str(failure))
-        if not is_cancelled_exception(failure):  # that one somebody asked for
-            self.fail(failure)
         if self._failure:
             # Perhaps the Workflow's own task: it must not end before all is undone.
             await workflow.wait_condition(lambda: self._state is _State.OVER)

@@ -341,7 +341,7 @@ class Saga:
             return
         if caller is _Caller.SIGNAL:
             _end_handler(str(failure))
-        if self._failure:
+        if self._failure and not _stopped_by_owner():
             # Perhaps the Workflow's own task: it must not end before all is undone.
             await workflow.wait_condition(lambda: self._state is _State.OVER)
             raise self._failure
@@ -716,6 +716,16 @@ def _deliver(task: asyncio.Task[Any]) -> None:
         task.cancel()
     elif not swallowed.asked and workflow.cancellation_reason() is not None:
         task.cancel()
+
+
+def _stopped_by_owner() -> bool:
+    """Whether somebody cancelled this task and may be waiting for it: the block itself, perhaps.
+
+    The Workflow's own task has no owner; what cancels it is a request.
+    """
+    task = asyncio.current_task()
+    assert task is not None, "a coroutine of a Workflow runs in a task"
+    return task.cancelling() > 0 and not task.get_name().startswith("run (")  # the SDK's name
 
 
 def _end_handler(why: str) -> NoReturn:

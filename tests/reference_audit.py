@@ -22,6 +22,11 @@ def reference_audit(database: Database) -> Report:
     return Report(len(trips), sum(trip.completed for trip in trips.values()), findings)
 
 
+def counted(number: int, kind: str) -> str:
+    """``"3 room nights"``, ``"1 seat"``."""
+    return f"{number} {kind if number != 1 else kind[:-1]}"
+
+
 def _judge(code: str, trip: Trip) -> Iterator[Finding]:
     if trip.request is None:
         yield from _should_be_empty(code, trip, "without a stored request")
@@ -41,7 +46,7 @@ def _should_be_empty(code: str, trip: Trip, why: str) -> Iterator[Finding]:
             yield Finding(
                 code,
                 kind,
-                f"{len(held)} {kind if len(held) != 1 else kind[:-1]} held {why}",
+                f"{counted(len(held), kind)} held {why}",
                 len(held),
             )
     if trip.charged_cents:
@@ -78,7 +83,7 @@ def _compare(
     too_many = Counter(held) - Counter(wanted)
     for wrong, what in ((missing, "missing"), (too_many, "not asked for")):
         if count := wrong.total():
-            yield Finding(code, kind, f"{count} {kind} {what} in a completed trip", count)
+            yield Finding(code, kind, f"{counted(count, kind)} {what} in a completed trip", count)
 
 
 def _money(code: str, charged_cents: int, due_cents: int, why: str) -> Finding:

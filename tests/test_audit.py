@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from reference_audit import counted
 from samples import FLIGHT_CENTS, HOTEL_CENTS, PRICE_CENTS, a_trip
 from sqlalchemy import Connection, text
 
@@ -167,7 +168,7 @@ def due(cents: int) -> Finding:
 
 
 def wrong(kind: str, count: int, what: str) -> Finding:
-    return Finding(CODE, kind, f"{count} {kind} {what} in a completed trip", count)
+    return Finding(CODE, kind, f"{counted(count, kind)} {what} in a completed trip", count)
 
 
 @pytest.mark.parametrize(

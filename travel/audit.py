@@ -278,7 +278,7 @@ def _compare(code: str, kind: str, held: list[str], wanted: list[str], found: _F
             too_many += 1
     for count, what in ((len(missing), "missing"), (too_many, "not asked for")):
         if count:
-            found.wrong(code, kind, count, f"{count} {kind} {what} in a completed trip")
+            found.wrong(code, kind, count, f"{_counted(count, kind)} {what} in a completed trip")
 
 
 # --- telling ------------------------------------------------------------------

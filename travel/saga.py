@@ -270,8 +270,7 @@ class Saga:
             self._body.cancel()
 
     def _caller(self) -> _Caller:
-        task = asyncio.current_task()
-        assert task is not None, "a coroutine of a Workflow runs in a task"
+        task = _this_task()
         if task is self._body:
             return _Caller.BODY
         if task.get_name().startswith("signal: "):  # the SDK's name for the handler's task
@@ -661,8 +660,7 @@ async def uninterrupted(work: Coroutine[Any, Any, T]) -> T:
     One ``asyncio.shield`` is not enough: it keeps ``work`` alive, but the
     cancelled task stops waiting for it, the Workflow closes, and ``work`` with it.
     """
-    current = asyncio.current_task()
-    assert current is not None, "a coroutine of a Workflow runs in a task"
+    current = _this_task()
     swallowed = _undelivered.pop(current, None)
     if swallowed:  # another work before this one, and no await between them
         swallowed.handle.cancel()
@@ -718,19 +716,23 @@ def _deliver(task: asyncio.Task[Any]) -> None:
         task.cancel()
 
 
+def _this_task() -> asyncio.Task[Any]:
+    task = asyncio.current_task()
+    assert task is not None, "a coroutine of a Workflow runs in a task"
+    return task
+
+
 def _stopped_by_owner() -> bool:
     """Whether somebody cancelled this task and may be waiting for it: the block itself, perhaps.
 
     The Workflow's own task has no owner; what cancels it is a request.
     """
-    task = asyncio.current_task()
-    assert task is not None, "a coroutine of a Workflow runs in a task"
+    task = _this_task()
     return task.cancelling() > 0 and not task.get_name().startswith("run (")  # the SDK's name
 
 
 def _end_handler(why: str) -> NoReturn:
-    task = asyncio.current_task()
-    assert task is not None, "a coroutine of a Workflow runs in a task"
+    task = _this_task()
     # Look at its exception, or asyncio logs that nobody did.
     task.add_done_callback(lambda task: task.cancelled() or task.exception())
     raise _HandlerOver(why)

@@ -43,12 +43,7 @@ def _should_be_empty(code: str, trip: Trip, why: str) -> Iterator[Finding]:
         ("car days", trip.days),
     ):
         if held:
-            yield Finding(
-                code,
-                kind,
-                f"{counted(len(held), kind)} held {why}",
-                len(held),
-            )
+            yield Finding(code, kind, f"{counted(len(held), kind)} held {why}", len(held))
     if trip.charged_cents:
         yield _money(code, trip.charged_cents, 0, why)
 

@@ -106,8 +106,6 @@ class Trial:
         except SimulationError as error:
             problem = error
         schedule = choices if isinstance(choices, Schedule) else simulation.schedule
-        if not schedule and choices is not None and not isinstance(choices, int):
-            schedule = Schedule(*choices) if isinstance(choices, Sequence) else schedule
         outcome = _outcome(simulation, handle, problem, schedule)
         outcome.left = self.judge(outcome)
         simulation.close()
@@ -150,6 +148,14 @@ def _outcome(
 
 # --- systematically ------------------------------------------------------------------------
 
+HELD = (1, 2)
+"""For how many more events a Workflow Task is held back."""
+
+Place = tuple[int, int]
+"""Where in a run something is decided: the step, and in which order within it."""
+
+BEFORE, FIRST, IN, MEANWHILE = range(4)
+
 
 def faults_at(
     outcome: Outcome, fates: Iterable[Fate] = FAULTS, lasting: Iterable[int] = (1,)
@@ -169,22 +175,13 @@ def cancels_at(outcome: Outcome) -> list[Arrival]:
 
 def arrivals_at(outcome: Outcome) -> list[Arrival]:
     """A cancel request, an eviction and the death of the Worker, each at every such moment."""
-    return [*_arrivals_at(outcome, Cancel), *_arrivals_at(outcome, Evict, Crash)]
+    return _arrivals_at(outcome, Cancel, Evict, Crash)
 
 
 def _arrivals_at(outcome: Outcome, *kinds: type[Arrival]) -> list[Arrival]:
     moments = range(1, outcome.moments + 1)
     between = [kind(moment) for kind in kinds for moment in moments]
     return [*between, *(kind(at, during=True) for kind in kinds for at in outcome.task_moments)]
-
-
-HELD = (1, 2)
-"""For how many more events a Workflow Task is held back."""
-
-Place = tuple[int, int]
-"""Where in a run something is decided: the step, and in which order within it."""
-
-BEFORE, FIRST, IN, MEANWHILE = range(4)
 
 
 def every(

@@ -29,6 +29,7 @@ from tests.matrix import (
     run_cases,
     simulate_cases,
 )
+from tests.sampling import few
 from travel.workflows.book_in_parallel import BookInParallel
 from travel.workflows.book_trip import BookTrip
 
@@ -59,14 +60,12 @@ def check(design: Any, cases: Sequence[Case], parallel: bool = False) -> None:
     assert not problems, "\n".join(problems)
 
 
-@pytest.mark.parametrize(
-    "number", [120, pytest.param(len(ONE_AFTER_THE_OTHER), marks=pytest.mark.everything)]
-)
+@pytest.mark.parametrize("number", few([120, len(ONE_AFTER_THE_OTHER)]))
 def test_nothing_is_orphaned(number: int) -> None:
     check(BookTrip, covering(ONE_AFTER_THE_OTHER, number))
 
 
-@pytest.mark.parametrize("number", [60, pytest.param(len(AT_ONCE), marks=pytest.mark.everything)])
+@pytest.mark.parametrize("number", few([60, len(AT_ONCE)]))
 def test_nothing_is_orphaned_when_booked_at_once(number: int) -> None:
     check(BookInParallel, covering(AT_ONCE, number), parallel=True)
 

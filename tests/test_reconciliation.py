@@ -28,6 +28,7 @@ from temporalio.client import (
 from temporalio.testing import ActivityEnvironment
 
 from tests.matrix import Commit, Plan, Plans, planned
+from tests.sampling import few
 from travel.faults import Fault, ScriptedFault
 from travel.models import TripRequest
 from travel.providers.payments import TEST_DECLINE
@@ -437,13 +438,7 @@ def test_the_server_is_asked_about_what_is_unfinished_and_no_more() -> None:
 
 @pytest.mark.parametrize(
     "activity",
-    [
-        "refund_payment",
-        *(
-            pytest.param(activity, marks=pytest.mark.everything)
-            for activity in ("find_abandoned_trips", "cancel_hotel", "cancel_flight")
-        ),
-    ],
+    few(["refund_payment", "find_abandoned_trips", "cancel_hotel", "cancel_flight"]),
 )
 def test_the_worker_is_killed_in_the_middle(activity: str) -> None:
     async def test() -> None:

@@ -27,6 +27,7 @@ from lab.running.errors import LabError, ServerGone, StillUnderWay
 from processes import ROOT, clean_environment, still_running
 from test_connection import MEANT_FOR_A_CLOUD, PROFILE
 
+from tests.sampling import few
 from travel.faults import Fault, ScriptedFault
 from travel.trips import forty_four_trips
 from travel.workflows.book_trip import BookTrip
@@ -82,22 +83,19 @@ print(trip.booked, other.booked)
 
 @pytest.mark.parametrize(
     "names",
-    [
-        list(MEANT_FOR_A_CLOUD),
-        *(
-            pytest.param(names, marks=pytest.mark.everything)
-            for names in (
-                ["TEMPORAL_API_KEY"],
-                ["TEMPORAL_TLS"],
-                ["TEMPORAL_TLS_CLIENT_CERT_PATH", "TEMPORAL_TLS_CLIENT_KEY_PATH"],
-                ["TEMPORAL_PROFILE"],
-                ["TEMPORAL_CONFIG_FILE"],
-                ["TEMPORAL_NAMESPACE"],
-                ["TEMPORAL_ADDRESS"],
-                ["HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "grpc_proxy", "no_proxy"],
-            )
-        ),
-    ],
+    few(
+        [
+            list(MEANT_FOR_A_CLOUD),
+            ["TEMPORAL_API_KEY"],
+            ["TEMPORAL_TLS"],
+            ["TEMPORAL_TLS_CLIENT_CERT_PATH", "TEMPORAL_TLS_CLIENT_KEY_PATH"],
+            ["TEMPORAL_PROFILE"],
+            ["TEMPORAL_CONFIG_FILE"],
+            ["TEMPORAL_NAMESPACE"],
+            ["TEMPORAL_ADDRESS"],
+            ["HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "grpc_proxy", "no_proxy"],
+        ]
+    ),
     ids=lambda names: names[0] if len(names) < len(MEANT_FOR_A_CLOUD) else "all of them",
 )
 def test_jupyterlab_from_a_shell_set_up_for_temporal_cloud(names: list[str]) -> None:

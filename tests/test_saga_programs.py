@@ -28,21 +28,13 @@ from tests.saga_programs import (
     programs,
     smallest,
 )
+from tests.sampling import few
 from travel.temporal.connection import connect
-
-QUICK = ("S1", "S2", "S3")
-"""The others need some hundred programs."""
 
 MANY = settings(max_examples=400, suppress_health_check=list(HealthCheck))
 
 
-@pytest.mark.parametrize(
-    "kind",
-    [
-        kind if kind in QUICK else pytest.param(kind, marks=pytest.mark.everything)
-        for kind in FAMILIES
-    ],
-)
+@pytest.mark.parametrize("kind", few(FAMILIES, 3))
 def test_the_fault_of_the_first_edition_is_found(kind: str) -> None:
     program, tried = smallest(FAMILIES[kind], FirstEdition, 1_000)
     assert program is not None, f"{tried} programs"

@@ -1,12 +1,14 @@
 """Record Event Histories of every design, for ``test_replay.py``.
 
-``python -m tests.record_histories`` writes one file a design into ``tests/histories``. Run it
-for a new design. For a design that has trips under way, a history that no longer replays is
-not to be recorded again: those trips would break just like it.
+``python -m tests.record_histories`` writes one file into ``tests/histories`` for every design
+that has none, ``python -m tests.record_histories NAME`` that of a design anew. For a design that
+has trips under way, a history that no longer replays is not to be recorded again: those trips
+would break just like it.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import importlib
 import json
@@ -47,7 +49,7 @@ MANY = (
     "every reply of accept_payment lost",
     "late commit at book_flight",
     "cancel during accept_payment",
-    "cancel during the email",
+    "cancel during send_confirmation_email",
     "three cancels during cancel_hotel",
     "cancel_hotel down for a while",
     "email down for ever",
@@ -79,13 +81,18 @@ def names_for(design: Any) -> tuple[str, ...]:
     return MANY if design in (BookTrip, BookInParallel) else FEW
 
 
+def known_scenarios() -> dict[str, Scenario]:
+    """What can be recorded, by name."""
+    return {scenario.name: scenario for scenario in [SUCCESS, *standard_scenarios()]}
+
+
 async def record(design: Any) -> dict[str, Any]:
     """The histories of a design, by scenario."""
     system = await start(designs=[design])
     try:
         if design is ReconcileTrips:
             return {"one trip released": await _reconciliation(system)}
-        known = {s.name: s for s in [SUCCESS, *standard_scenarios()]}
+        known = known_scenarios()
         scenarios = [known[name] for name in names_for(design)]
         verdicts = await run_scenarios(design, scenarios, system=system)
         return {v.scenario.name: await _fetch(system, v.request.workflow_id) for v in verdicts}
@@ -128,13 +135,23 @@ def write(name: str, histories: dict[str, Any]) -> None:
     (FOLDER / f"{name}.json").write_text("{\n" + ",\n".join(lines) + "\n}\n")
 
 
-async def main(designs: Iterable[Any]) -> None:
+async def record_all(names: Iterable[str]) -> None:
     """Record, a design after the other."""
-    FOLDER.mkdir(exist_ok=True)
-    for design in designs:
-        write(design.__name__, await record(design))
-        print(f"{design.__name__} recorded", flush=True)
+    for name in names:
+        write(name, await record(all_designs()[name]))
+        print(f"{name} recorded", flush=True)
+
+
+def main() -> None:
+    """Record the designs that are named, or those that never were."""
+    designs = all_designs()
+    new = [name for name in designs if not (FOLDER / f"{name}.json").exists()]
+    parser = argparse.ArgumentParser(prog="python -m tests.record_histories", description=__doc__)
+    parser.add_argument(
+        "designs", nargs="*", metavar="NAME", choices=[*designs, []], help="default: new ones"
+    )
+    asyncio.run(record_all(parser.parse_args().designs or new))
 
 
 if __name__ == "__main__":
-    asyncio.run(main(all_designs().values()))
+    main()

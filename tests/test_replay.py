@@ -11,7 +11,7 @@ import pytest
 from temporalio.client import WorkflowHistory
 from temporalio.worker import Replayer
 
-from tests.record_histories import FOLDER, all_designs, names_for
+from tests.record_histories import FOLDER, all_designs, known_scenarios, names_for
 from travel.workflows.reconcile_trips import ReconcileTrips
 
 DESIGNS = all_designs()
@@ -52,6 +52,12 @@ def test_every_design_was_recorded(name: str) -> None:
     if DESIGNS[name] is ReconcileTrips:
         wanted = ("one trip released",)
     assert tuple(recorded(name)) == wanted
+
+
+def test_what_is_recorded_can_be_recorded_again() -> None:
+    assert {name for design in DESIGNS.values() for name in names_for(design)} <= set(
+        known_scenarios()
+    )
 
 
 def test_no_history_of_a_design_that_is_gone() -> None:

@@ -422,6 +422,7 @@ FLAWED = (
     ("email_in_the_saga", "EmailInTheSaga"),
     ("one_shield", "OneShield"),
     ("undo_registered_late", "UndoRegisteredLate"),
+    ("except_exception", "ExceptException"),
     ("siblings_lost", "SiblingsLost"),
 )
 

@@ -6,13 +6,28 @@ import asyncio
 import multiprocessing
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from types import ModuleType
+from typing import NoReturn
 
 import pytest
+from lab.designs import except_exception
+from lab.designs.except_exception import ExceptException
 from lab.running.memory import Memory
 from lab.showing.history import read_history
 from lab.showing.tables import activity_table, event_table
 from lab.showing.timelines import timeline
-from lab.simulation import Cancel, Code, Drawn, Evict, Fate, Fault, Schedule, Simulation, every
+from lab.simulation import (
+    Cancel,
+    Code,
+    Drawn,
+    Evict,
+    Fate,
+    Fault,
+    Outcome,
+    Schedule,
+    Simulation,
+    every,
+)
 from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 from test_forty_four import expected_outcomes
@@ -25,6 +40,7 @@ from travel.faults import DEFAULT_SEED, RandomFaults
 from travel.faults.injection import FaultInjection
 from travel.store.booking_requests import record_outcome
 from travel.trips import forty_four_trips
+from travel.workflows import book_trip
 from travel.workflows.book_in_parallel import BookInParallel
 from travel.workflows.book_trip import BookTrip
 
@@ -90,6 +106,44 @@ def test_a_flawed_design_loses_something(name: str) -> None:
     design = flawed()[name]
     again = travel.trial(travel.code(design), design, requests()[0]).run(loss.schedule)
     assert again.left.findings == loss.left.findings != []
+
+
+def test_except_exception_misses_a_cancel_request_beside_a_reply() -> None:
+    """It is no ``Exception`` where it arrives as ``asyncio.CancelledError``."""
+    travel = Travel()
+    trial = travel.trial(travel.code(ExceptException), ExceptException, requests()[0])
+    losses = [outcome for outcome in every(trial, 1, fates=[]) if outcome.left]
+    assert losses
+    assert {outcome.status for outcome in losses} == {"canceled"}
+    assert all(not compensations(outcome) for outcome in losses)
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "undone"),
+    [
+        (except_exception, "ExceptException", ["cancel_car", "cancel_hotel", "cancel_flight"]),
+        (book_trip, "BookTrip", []),
+    ],
+)
+def test_except_exception_undoes_a_trip_for_a_typo(
+    module: ModuleType, name: str, undone: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the saga undoes nothing, and waits for the fix."""
+
+    def typo(*_arguments: object) -> NoReturn:
+        raise KeyError("prize_cents")
+
+    monkeypatch.setattr(module, "PaymentRequest", typo)
+    design = getattr(module, name)
+    travel = Travel()
+    outcome = travel.trial(travel.code(design), design, requests()[0]).run(Schedule())
+    assert (outcome.status, compensations(outcome)) == ("running", undone)
+
+
+def compensations(outcome: Outcome) -> list[str]:
+    """The undos that the Workflow asked for, in order."""
+    assert outcome.handle is not None
+    return asyncio.run(read_history(outcome.handle)).compensations
 
 
 def test_a_shortest_loss_is_told_by_another_process() -> None:

@@ -42,6 +42,7 @@ WORKFLOWS = (
     Entry("lab.designs.retry_then_undo", "RetryThenUndo"),
     Entry("lab.designs.one_shield", "OneShield"),
     Entry("lab.designs.undo_registered_late", "UndoRegisteredLate"),
+    Entry("lab.designs.except_exception", "ExceptException"),
     Entry("travel.workflows.book_trip", "BookTrip"),
     Entry("travel.workflows.book_in_parallel", "BookInParallel"),
 )

@@ -41,6 +41,7 @@ DESIGNS = (
     Design("ForwardOrder", 3, "the same, oldest first", "RetryThenUndo"),
     Design("OneShield", 6, "one bare asyncio.shield", "RetryThenUndo"),
     Design("UndoRegisteredLate", 6, "survives cancels; list of undos", "RetryThenUndo", main=True),
+    Design("ExceptException", 7, "except Exception, plain await", "UndoRegisteredLate"),
     Design("BookTrip", 7, "undo registered first", "UndoRegisteredLate", main=True, holds=True),
     Design("CrashUnnoticed", 9, "no limit for one attempt", "BookTrip"),
     Design("CoolingOff", 10, "a change under running trips", "BookTrip"),

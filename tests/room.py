@@ -11,11 +11,12 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import signal
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterable
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Coroutine, Iterable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -27,6 +28,7 @@ import tests.paths  # noqa: F401
 # isort: split
 import nbformat
 import psutil
+from jupyter_client import AsyncKernelManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, DeadKernelError
 from processes import ROOT, clean_environment
@@ -38,8 +40,8 @@ MARK = "TRAVEL_ROOM"
 PATIENCE_SECONDS = 3600
 """For a kernel to start and for a cell to end: a net, and no verdict."""
 
-START_SECONDS = 120
-"""After that a learner restarts a kernel that does not answer."""
+START_SECONDS, STARTS = 600, 4
+"""After that a learner restarts a kernel that does not answer, and how often one is started."""
 
 LEAVING_SECONDS = 300
 
@@ -87,7 +89,7 @@ class Learner:
                 pid = _pid(kernel)
                 if self.habit == "restarts":
                     await kernel.km.restart_kernel(now=True)
-                    await kernel.kc.wait_for_ready(timeout=PATIENCE_SECONDS)
+                    await self._answer(kernel)
                     await self._run(kernel, upto=FIRST_TRIP)
                 else:
                     os.kill(pid, 9)
@@ -123,35 +125,48 @@ class Learner:
 
     @asynccontextmanager
     async def _kernel(self, name: str) -> AsyncIterator[NotebookClient]:
-        notebook = nbformat.read(ROOT / "notebooks" / name, as_version=4)
-        async with AsyncExitStack() as stack:
-            stack.enter_context(suppress(DeadKernelError))
-            yield await self._started(notebook, stack)
+        kernel = NotebookClient(
+            nbformat.read(ROOT / "notebooks" / name, as_version=4),
+            timeout=PATIENCE_SECONDS,
+            iopub_timeout=PATIENCE_SECONDS,
+        )
+        try:
+            await self._start(kernel)
+            await self._answer(kernel)
+            with suppress(DeadKernelError):
+                yield kernel
+        finally:
+            await _stop(kernel)
 
-    async def _started(self, notebook: Any, stack: AsyncExitStack) -> NotebookClient:
-        """A kernel that answers.
+    async def _start(self, kernel: NotebookClient) -> None:
+        kernel.km = AsyncKernelManager(kernel_name="python3")
+        await kernel.km.start_kernel(env=self.environment, cwd=str(ROOT / "notebooks"))
+        kernel.kc = kernel.km.client()
+        kernel.kc.allow_stdin = False
+        kernel.kc.start_channels()
 
-        Jupyter chooses the ports of a kernel before it starts. If somebody else takes one
-        meanwhile, the kernel never answers, and a learner restarts it.
+    async def _answer(self, kernel: NotebookClient) -> None:
+        """Wait until a kernel answers; in place of one that dies at its start comes another.
+
+        Jupyter chooses the ports of a kernel before it starts, and until then somebody else
+        can take one, even the client: who connects to a port at which nobody listens yet may
+        be given that very port for its own end. A restarted kernel has the same ports again.
         """
-        for last in (False, False, True):
-            client = NotebookClient(
-                notebook,
-                kernel_name="python3",
-                timeout=PATIENCE_SECONDS,
-                startup_timeout=PATIENCE_SECONDS if last else START_SECONDS,
-                iopub_timeout=PATIENCE_SECONDS,
-                resources={"metadata": {"path": str(ROOT / "notebooks")}},
-            )
+        for _ in range(STARTS - 1):
             try:
-                await stack.enter_async_context(client.async_setup_kernel(env=self.environment))
+                return await kernel.kc.wait_for_ready(timeout=START_SECONDS)
             except RuntimeError:
-                if last:
-                    raise
                 self.started_again += 1
-                continue
-            return client
-        raise AssertionError("the last try returns or raises")
+                await _stop(kernel)
+                await self._start(kernel)
+        return await kernel.kc.wait_for_ready(timeout=PATIENCE_SECONDS)
+
+
+async def _stop(kernel: NotebookClient) -> None:
+    if kernel.km is not None and kernel.km.has_kernel:
+        await kernel.km.shutdown_kernel()
+    if kernel.kc is not None:
+        kernel.kc.stop_channels()
 
 
 def _code(kernel: NotebookClient) -> Iterable[tuple[int, Any]]:
@@ -192,9 +207,13 @@ async def fill(number: int) -> int:
         environment.pop("PYTHONDONTWRITEBYTECODE", None)
         learners = [Learner(n, environment) for n in range(number)]
         began = time.monotonic()
-        await asyncio.gather(*[learner.learn(began) for learner in learners])
-        seconds = time.monotonic() - began
-        _, alive = psutil.wait_procs(_still_there(mark), timeout=LEAVING_SECONDS)
+        try:
+            async with asyncio.TaskGroup() as room:
+                for learner in learners:
+                    room.create_task(learner.learn(began))
+            seconds = time.monotonic() - began
+        finally:
+            _, alive = psutil.wait_procs(_still_there(mark), timeout=LEAVING_SECONDS)
         left = [str(path) for path in Path(folder).iterdir() if path.name.startswith("travel-")]
     return _report(learners, seconds, [f"{p.pid} {' '.join(p.cmdline())}" for p in alive], left)
 
@@ -234,7 +253,19 @@ def main() -> int:
     options = parser.parse_args()
     if options.learners < 1:
         parser.error(f"{options.learners} learners; expected 1 or more")
-    return 1 if asyncio.run(fill(options.learners)) else 0
+    try:
+        return 1 if asyncio.run(_stoppable(fill(options.learners))) else 0
+    except asyncio.CancelledError:
+        print("stopped before the end", file=sys.stderr)
+        return 1
+
+
+async def _stoppable(work: Coroutine[Any, Any, int]) -> int:
+    """Let SIGTERM do what Ctrl-C does: the kernels are shut down, and their servers with them."""
+    task = asyncio.current_task()
+    assert task is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    return await work
 
 
 if __name__ == "__main__":

@@ -390,8 +390,9 @@ class Run:
         self.outgoing.append(Outgoing("schedule_activity", task, metadata))
 
     def _cancel_activity(self, command: Any, _metadata: Any) -> None:
-        task = self.activities[command.seq]
-        if task.resolved or task.asked_to_cancel:
+        task = self.activities.get(command.seq)
+        # Over already: it comes in one activation with what the Workflow cancels it for.
+        if task is None or task.resolved or task.asked_to_cancel:
             return
         task.asked_to_cancel = True
         self.reverts.append(task.forget_cancel)

@@ -123,6 +123,12 @@ class Base:
         await asyncio.gather(*map(self.step, names))
 
     @workflow.signal
+    async def add_group(self, names: list[str]) -> None:
+        async with asyncio.TaskGroup() as group:
+            for name in names:
+                group.create_task(self.step(name))
+
+    @workflow.signal
     def pay(self) -> None:
         self.paid = True
 
@@ -184,6 +190,22 @@ class PlainErrorAnswered(Base):
 
     async def bug(self) -> None:
         raise ValueError("a bug")
+
+
+@workflow.defn(failure_exception_types=[ExceptionGroup])
+class GroupDeclared(Base):
+    """Whoever uses a TaskGroup may say that a group ends the Workflow."""
+
+    @workflow.run
+    async def run(self) -> str:
+        async with self.saga:
+            await self.step("flight")
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self.no_price())
+        return "booked"
+
+    async def no_price(self) -> None:
+        raise KeyError("no price")
 
 
 @workflow.defn
@@ -367,6 +389,13 @@ class Basket(Base):
         await look("the rest")
         return "booked"
 
+    @workflow.signal
+    async def swap(self, name: str) -> None:
+        """With a saga of its own, in which it takes a step of the basket's."""
+        async with a_saga() as swap:
+            await take(swap, "voucher")
+            await self.step(name)
+
 
 @workflow.defn
 class BasketInVain(Base):
@@ -452,6 +481,71 @@ class TasksFromBefore(Base):
         return await self.step(name)
 
 
+@workflow.defn
+class OpenAfterCalm(Base):
+    """A cancel request is held up until the block is entered, for which a handler waits."""
+
+    @workflow.run
+    async def run(self) -> str:
+        await uninterrupted(look("calmly"))
+        async with self.saga:
+            await self.step("flight")
+        return "booked"
+
+
+@workflow.defn
+class DeadlineBasket(Base):
+    """A customer who never chooses a room, and a deadline for the whole."""
+
+    @workflow.run
+    async def run(self) -> str:
+        deadline = asyncio.create_task(self.deadline())
+        async with self.saga:
+            await self.step("flight")
+            await workflow.wait_condition(lambda: self.paid)
+        deadline.cancel()
+        return "booked"
+
+    async def deadline(self) -> None:
+        await asyncio.sleep(600)
+        self.saga.fail(failure("too late"))
+
+    @workflow.update
+    async def choose(self) -> str:
+        async def room() -> str:
+            await workflow.wait_condition(lambda: "chosen" in self.notes)
+            return await do("room")
+
+        return await self.saga.step(room, undo=lambda: undo("room"), name="room")
+
+
+@workflow.defn
+class SettledMeanwhile(Base):
+    """The provider answers a step long after it was cancelled: a no."""
+
+    @workflow.run
+    async def run(self) -> str:
+        async with self.saga:
+            await self.step("flight")
+            await workflow.wait_condition(lambda: self.paid)
+            raise failure()
+
+    @workflow.signal
+    async def add_slowly(self) -> None:
+        async def seat() -> None:
+            try:
+                await asyncio.sleep(60)
+            except asyncio.CancelledError:
+                await asyncio.sleep(60)
+                raise ApplicationError("no seat", type="Rejected") from None
+
+        await self.saga.step(seat, undo=lambda: undo("seat"), name="seat")
+
+    @workflow.signal
+    def settle(self, name: str) -> None:
+        self.saga.settle(name)
+
+
 # --- S4: failures that the body deals with ---------------------------------------------
 
 
@@ -516,6 +610,42 @@ class Fallback(Base):
                 World.do, "hotelA", start_to_close_timeout=MINUTE, retry_policy=ONCE
             )
         )
+
+
+@workflow.defn
+class DealsWithTooMuch(Base):
+    """Takes the failure by which a cancelled Activity ends for a failure of the hotel's."""
+
+    @workflow.run
+    async def run(self, how: str) -> str:
+        async with self.saga:
+            await self.step("flight")
+            if how.startswith("a sibling"):
+                asking = asyncio.create_task(self.hotel(how))
+                await asyncio.sleep(20)
+                raise failure()
+            asking = asyncio.create_task(self.deadline())
+            await self.hotel(how)
+            await asking
+        return "booked"
+
+    async def hotel(self, how: str) -> None:
+        if how.endswith("inner saga"):
+            async with a_saga() as saga:
+                await self.one_of_two(saga, ask=False)
+        else:
+            await self.one_of_two(self.saga, ask=True)
+
+    async def one_of_two(self, saga: Saga, *, ask: bool) -> None:
+        try:
+            await take(saga, "hotelA")
+        except ActivityError:
+            await workflow.wait_condition(lambda: self.paid or not ask)
+            await take(saga, "hotelB")
+
+    async def deadline(self) -> None:
+        await asyncio.sleep(20)
+        self.saga.fail(failure())
 
 
 # --- S5: cancel requests ----------------------------------------------------------------
@@ -636,6 +766,13 @@ class Misused(Base):
                 async with self.saga:
                     await self.step("flight")
                     await self.saga.step(lambda: do("hotel"), undo=None, name="hotel")  # type: ignore[arg-type]
+            case "in an undo":
+                async with self.saga:
+                    await self.step("flight")
+                    await self.saga.step(
+                        lambda: do("hotel"), undo=lambda: self.step("refund"), name="hotel"
+                    )
+                    raise failure()
             case "saga not awaited":
                 async with self.saga:
                     inner = asyncio.create_task(self.inner("wait"))

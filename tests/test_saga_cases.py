@@ -10,7 +10,8 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from lab.simulation import Code, Fault, Hold, Schedule, Signal, Simulation
+from lab.simulation import Cancel, Code, Decision, Fault, Hold, Schedule, Signal, Simulation, Update
+from lab.simulation import Handle as Simulated
 from saga_cases import (
     Basket,
     BasketInVain,
@@ -20,22 +21,27 @@ from saga_cases import (
     CancelledAround,
     ContinueInInner,
     ContinueInside,
+    DeadlineBasket,
+    DealsWithTooMuch,
     Failing,
     FailureAnswered,
     Fallback,
     FinallyReturns,
+    GroupDeclared,
     GroupOfBoth,
     InnerBesideSibling,
     InnerSaga,
     MisuseAnswered,
     Misused,
     NothingOwed,
+    OpenAfterCalm,
     OpenLater,
     PlainErrorAnswered,
     PlainErrorDeclared,
     PlainErrorNamed,
     PlainErrorTranslated,
     SagaInHandler,
+    SettledMeanwhile,
     SideBySide,
     StrangeUndo,
     TasksFromBefore,
@@ -131,6 +137,20 @@ def message(error: BaseException | None) -> str:
     return cause.message
 
 
+FLAGS = pytest.mark.parametrize("next_flags", [False, True], ids=["shipped flags", "next flags"])
+
+
+def simulated(
+    world: World, design: Any, *args: Any, schedule: tuple[Decision, ...] = (), **options: Any
+) -> Simulated:
+    """What came of the Workflow, in the simulator and in a replay."""
+    code = Code([design], [world.do, world.undo, world.look], **options)
+    simulation = Simulation(code, Schedule(*schedule))
+    handle = simulation.start(design, *args)
+    simulation.run().verify()
+    return handle
+
+
 # --- S1: exceptions that are no failure to Temporal --------------------------------------
 
 
@@ -194,6 +214,13 @@ def test_on_a_worker_to_which_everything_is_a_failure_a_bug_is_undone(
             assert world.held == set()
 
     run(test())
+
+
+def test_a_group_that_is_declared_a_failure_is_undone() -> None:
+    world = World()
+    handle = simulated(world, GroupDeclared)
+    assert (handle.status, world.undone) == ("failed", ["flight"])
+    assert "ExceptionGroup" in str(handle.error)
 
 
 def test_a_plain_error_passes_where_nothing_is_owed(temporal_address: str) -> None:
@@ -364,7 +391,7 @@ def test_and_fails_if_one_of_them_fails(temporal_address: str) -> None:
     run(test())
 
 
-@pytest.mark.parametrize("next_flags", [False, True], ids=["shipped flags", "next flags"])
+@FLAGS
 @pytest.mark.parametrize("events", [1, 2, 3])
 @pytest.mark.parametrize("paid", range(3, 9))
 def test_and_fails_if_one_of_them_fails_as_the_block_ends(
@@ -384,6 +411,15 @@ def test_and_fails_if_one_of_them_fails_as_the_block_ends(
         handle = simulation.start(Basket)
         simulation.run().verify()
         assert (handle.status, world.held) == ("failed", set()), schedule
+
+
+@FLAGS
+def test_and_fails_at_a_deadline_that_passes_while_it_waits_for_them(next_flags: bool) -> None:
+    world = World()
+    schedule = (Update(3, name="choose"), Signal(3, name="pay"))
+    handle = simulated(world, DeadlineBasket, schedule=schedule, next_flags=next_flags)
+    assert (handle.status, message(handle.error)) == ("failed", "too late")
+    assert world.undone == ["room", "flight"]
 
 
 def test_a_cancel_request_while_a_good_end_waits_for_them_undoes_everything(
@@ -438,6 +474,65 @@ def test_after_a_failure_in_a_signal_handler_the_workflow_may_go_on(temporal_add
     run(test())
 
 
+@FLAGS
+@pytest.mark.parametrize("signal", ["add_both", "add_group"])
+@pytest.mark.parametrize("at", range(1, 5))
+def test_nor_does_a_task_of_the_handlers_end_it(at: int, signal: str, next_flags: bool) -> None:
+    world = World(do_seat=["lost"])
+    schedule = (Signal(at, name=signal, args=(("seat", "meal"),)),)
+    handle = simulated(world, BasketInVain, schedule=schedule, next_flags=next_flags)
+    assert (handle.status, world.held) == ("completed", {"train", "bus"})
+
+
+@FLAGS
+@pytest.mark.parametrize("signal", ["add_both", "add_group"])
+@pytest.mark.parametrize("trouble", ["", "rejected"])
+def test_late_steps_in_tasks_of_a_handlers_are_refused_without_harm(
+    signal: str, trouble: str, next_flags: bool
+) -> None:
+    """Late: while the payment is undone, or after the block."""
+    for at in range(9, 15):
+        world = World(do_payment=[trouble])
+        schedule = (Signal(1, name="pay"), Signal(at, name=signal, args=(("seat", "meal"),)))
+        handle = simulated(world, Basket, schedule=schedule, next_flags=next_flags)
+        assert handle.status == ("failed" if trouble else "completed"), schedule
+        assert trouble == "" or world.held == set(), schedule
+
+
+@FLAGS
+def test_a_step_that_fails_in_a_handlers_own_saga_undoes_that_one_too(next_flags: bool) -> None:
+    world = World(do_seat=["lost"])
+    schedule = (Signal(3, name="swap", args=("seat",)),)
+    handle = simulated(world, Basket, schedule=schedule, next_flags=next_flags)
+    assert (handle.status, message(handle.error)) == ("failed", "seat: reply lost")
+    assert sorted(world.undone) == ["flight", "seat", "voucher"]
+
+
+@FLAGS
+@pytest.mark.parametrize("during", [False, True])
+@pytest.mark.parametrize("asked", range(2, 6))
+def test_a_cancel_request_ends_no_handler_that_waits_for_the_block(
+    asked: int, during: bool, next_flags: bool
+) -> None:
+    world = World()
+    schedule = (Signal(1, name="add", args=("seat",)), Cancel(asked, during=during))
+    handle = simulated(world, OpenAfterCalm, schedule=schedule, next_flags=next_flags)
+    assert (handle.status, world.held) == ("canceled", set())
+
+
+@FLAGS
+def test_a_step_may_be_settled_while_its_reply_is_waited_for(next_flags: bool) -> None:
+    world = World()
+    schedule = (
+        Signal(3, name="add_slowly"),
+        Signal(5, name="pay"),
+        Signal(7, name="settle", args=("seat",)),
+    )
+    handle = simulated(world, SettledMeanwhile, schedule=schedule, next_flags=next_flags)
+    assert (handle.status, message(handle.error)) == ("failed", "the body failed")
+    assert world.undone == ["flight"]
+
+
 def test_a_signal_handler_makes_the_block_fail(temporal_address: str) -> None:
     async def test() -> None:
         world = World()
@@ -448,6 +543,20 @@ def test_a_signal_handler_makes_the_block_fail(temporal_address: str) -> None:
             assert world.held == set()
 
     run(test())
+
+
+@FLAGS
+@pytest.mark.parametrize("during", [False, True])
+@pytest.mark.parametrize("at", range(2, 6))
+def test_also_in_one_activation_with_the_reply_for_which_it_waits(
+    at: int, during: bool, next_flags: bool
+) -> None:
+    for events in (0, 1, 2):
+        world = World()
+        schedule = (Signal(at, name="abort", during=during), Hold(2, events))
+        handle = simulated(world, Basket, schedule=schedule, next_flags=next_flags)
+        assert (handle.status, message(handle.error)) == ("failed", "aborted"), schedule
+        assert world.held == set(), schedule
 
 
 def test_a_signal_handler_that_raises_cannot_close_the_workflow(temporal_address: str) -> None:
@@ -561,6 +670,20 @@ def test_what_never_came_back_is_undone_although_the_block_ends_well(
     run(test())
 
 
+@FLAGS
+@pytest.mark.parametrize(
+    "how", ["a sibling", "a deadline", "a sibling, inner saga", "a deadline, inner saga"]
+)
+def test_whoever_deals_with_a_failed_step_does_not_go_on_while_all_is_undone(
+    how: str, next_flags: bool
+) -> None:
+    world = World()
+    schedule = (Fault("do", "no reply", call=2),)
+    handle = simulated(world, DealsWithTooMuch, how, schedule=schedule, next_flags=next_flags)
+    assert (handle.status, message(handle.error)) == ("failed", "the body failed")
+    assert world.undone == ["hotelA", "flight"]
+
+
 def test_what_was_definitely_refused_needs_no_undo_at_a_good_end(temporal_address: str) -> None:
     async def test() -> None:
         world = World(do_hotelA=["rejected"])
@@ -668,6 +791,19 @@ def test_continue_as_new_in_an_inner_block_does_not_forget_the_outer_one(
     run(test())
 
 
+def test_where_everything_is_a_failure_it_is_undone_before_it_is_refused(
+    temporal_address: str,
+) -> None:
+    async def test() -> None:
+        world = World()
+        options: dict[str, Any] = {"workflow_failure_exception_types": [Exception]}
+        async with started(temporal_address, world, ContinueInside, 0, **options) as handle:
+            assert "would forget lap1" in str(await failure_of(handle))
+            assert world.held == set()
+
+    run(test())
+
+
 # --- S7: misuse --------------------------------------------------------------------------
 
 
@@ -679,6 +815,7 @@ def test_continue_as_new_in_an_inner_block_does_not_forget_the_outer_one(
         ("used twice", "This saga is over: make a new one"),
         ("entered twice", "This saga is open: make a new one"),
         ("not awaited", "Still under way at the end of the block: late"),
+        ("in an undo", "refund is a step in an undo"),
         ("saga not awaited", "a saga inside this one"),
         ("no function", "hotel: expected a function for do and undo, not None"),
         ("left behind in a gather", "would end with wait, before not undone"),

@@ -43,6 +43,7 @@ What an undo must do for its part: be idempotent, work although its step never
 ran or runs later, and come back in bounded time, by success or by error (for an
 Activity: give it a ``schedule_to_close_timeout``). It need not limit or repeat
 its retries. Each call of ``step`` is a step of its own: try again inside ``do``.
+Let no step be a local Activity: if its Workflow Task fails, nobody knows that it ran.
 """
 
 from __future__ import annotations
@@ -89,6 +90,7 @@ class _Caller(Enum):
 
     BODY = "the block, or a task begun in it"
     SIGNAL = "a Signal handler"
+    HELPER = "a task begun in a Signal handler, as by gather"
     UPDATE = "an Update handler"
     OTHER = "a task begun outside the block"
 
@@ -180,6 +182,7 @@ class Saga:
         self._turns_over = False
         self._undo_bug: BaseException | None = None
         self._state = _State.NEW
+        self._entered = asyncio.Event()
         self._steps: list[_Step] = []
         self._failure: BaseException | None = None
         self._bug: SagaError | None = None
@@ -213,6 +216,11 @@ class Saga:
         """Whether the saga has failed: everything is being undone, or has been."""
         return self._failure is not None
 
+    @property
+    def _failed(self) -> bool:
+        """Whether this saga has failed, or one in whose block its own block runs."""
+        return self._failure is not None or (self._around is not None and self._around._failed)
+
     # --- the way forward ----------------------------------------------------------
 
     async def step(
@@ -230,7 +238,7 @@ class Saga:
         Raises:
             SagaError: ``do`` or ``undo`` is no function, or the block is not
                 entered yet, or left.
-            asyncio.CancelledError: The saga is being undone.
+            asyncio.CancelledError: The saga is being undone, or failed meanwhile.
             temporalio.exceptions.ApplicationError: In an Update handler, that
                 the step comes too late.
         """
@@ -240,7 +248,7 @@ class Saga:
         caller = self._caller()
         if self._state is _State.NEW:
             await self._begun(name, caller)
-        if self._state is not _State.OPEN or self._failure:
+        if self._state is not _State.OPEN or self._failed:
             await self._refuse(name, caller)
         # Registered first: once `do` has started, only its provider knows
         # whether it happened, and a lost reply must not lose the undo.
@@ -248,7 +256,11 @@ class Saga:
         self._steps.append(step)
         if caller is _Caller.BODY:
             step.task = asyncio.current_task()
-            return await self._take(do, step)
+            try:
+                return await self._take(do, step)
+            finally:
+                if self._failed:  # whoever deals with a failed step must not go on for that
+                    raise asyncio.CancelledError(f"{name}: the saga failed meanwhile.")
         # In a task of its own, so that the step can be cancelled and the handler cannot.
         step.task = task = asyncio.create_task(self._take_aside(do, step))
         try:
@@ -265,7 +277,7 @@ class Saga:
         if self._state not in (_State.OPEN, _State.CLOSING) or self._failure:
             return
         self._failure = error
-        if self._state is _State.OPEN and self._body:
+        if self._body:
             self._interrupted = True
             self._body.cancel()
 
@@ -280,18 +292,23 @@ class Saga:
             saga = saga._around
         if saga is self:
             return _Caller.BODY
-        return _Caller.UPDATE if workflow.current_update_info() else _Caller.OTHER
+        if workflow.current_update_info():
+            return _Caller.UPDATE
+        return _Caller.HELPER if _begun_in_a_handler() else _Caller.OTHER
 
     async def _begun(self, name: str, caller: _Caller) -> None:
         """Let a handler wait for the block: a message may come before the Workflow has begun."""
         if caller is _Caller.OTHER and workflow.all_handlers_finished():
             raise SagaError(f"{name} is a step before the block: expected `async with saga` first.")
-        await workflow.wait_condition(lambda: self._state is not _State.NEW)
+        # No wait condition: see `wait_through`. In a Signal handler it would end the Workflow.
+        await self._entered.wait()
 
     async def _refuse(self, name: str, caller: _Caller) -> NoReturn:
-        state = _State.UNDOING if self._failure and self._state is _State.OPEN else self._state
+        if _this_task() in [step.asking for step in self._steps]:
+            raise SagaError(f"{name} is a step in an undo: take it in a saga of the undo's own.")
+        state = _State.UNDOING if self._failed and self._state is _State.OPEN else self._state
         late = f"{name} is not begun: the saga is {state.value}."
-        if caller is _Caller.SIGNAL:
+        if caller in (_Caller.SIGNAL, _Caller.HELPER):
             workflow.logger.warning(late)
             _end_handler(late)
         if caller is _Caller.UPDATE:
@@ -307,7 +324,7 @@ class Saga:
         try:
             result = await do()
         except FailureError as error:
-            if self._definitely_rejected(error):
+            if self._definitely_rejected(error) and not step.settled:
                 self._steps.remove(step)
             raise
         finally:
@@ -341,6 +358,8 @@ class Saga:
         if caller is _Caller.SIGNAL:
             _end_handler(str(failure))
         if self._failure and not _stopped_by_owner():
+            if caller is _Caller.HELPER:
+                _end_handler(str(failure))
             # Perhaps the Workflow's own task: it must not end before all is undone.
             await workflow.wait_condition(lambda: self._state is _State.OVER)
             raise self._failure
@@ -357,13 +376,14 @@ class Saga:
             raise SagaError(f"This saga is {self._state.value}: make a new one for each block.")
         around = _innermost.get()
         if around and around._state is not _State.OVER:
-            if around._state is not _State.OPEN or around._failure:
+            if around._state is not _State.OPEN or around._failed:
                 raise asyncio.CancelledError("The saga around this one is being undone.")
             self._around = around
         self._body = asyncio.current_task()
         if self._around and self._around._body is not self._body:
             self._around._inner.append(self)
         self._state = _State.OPEN
+        self._entered.set()
         _innermost.set(self)
         self._watcher = asyncio.create_task(workflow.wait_condition(self._watch))
         return self
@@ -383,7 +403,10 @@ class Saga:
             error = await self._end_of_handlers()
         failure = self._failure or self._failure_in(error)
         if error is not None and failure is None and (self._steps or self._inner):
-            await self._stop(self._refusal(error), error)
+            # To some Workers every Exception is a failure, and so is this one: it is undone.
+            failure = self._failure_in(SagaError(self._refusal(error)))
+            if failure is None:
+                await self._stop(self._refusal(error), error)
         if self._interrupted and self._body:
             self._body.uncancel()
         self._failure = failure
@@ -431,10 +454,10 @@ class Saga:
         parts = list(_parts(error))
         # A bug in a TaskGroup cancels the siblings, which come back as failures.
         own = [part for part in parts if not is_cancelled_exception(part)] or parts
-        return next(filter(self._is_failure, own), None)
+        return next(filter(self._is_failure, [*own, error]), None)
 
     def _is_failure(self, error: BaseException) -> bool:
-        if isinstance(error, (asyncio.CancelledError, *self._failures)):
+        if isinstance(error, (asyncio.CancelledError, _HandlerOver, *self._failures)):
             return True
         return isinstance(error, Exception) and workflow.is_failure_exception(error)
 
@@ -729,6 +752,16 @@ def _stopped_by_owner() -> bool:
     """
     task = _this_task()
     return task.cancelling() > 0 and not task.get_name().startswith("run (")  # the SDK's name
+
+
+def _begun_in_a_handler() -> bool:
+    """Whether a handler began this task, or is it.
+
+    Temporal has no public way to ask. If a later SDK tells its handlers apart by something
+    else, such a task is taken for one of the Workflow's: its failure ends the handler.
+    """
+    groups = getattr(getattr(workflow, "_event_groups", None), "_active_event_groups", None)
+    return getattr(groups and groups.get(), "implicit", None) is not None
 
 
 def _end_handler(why: str) -> NoReturn:

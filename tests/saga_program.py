@@ -106,6 +106,7 @@ class Interpreter:
         self.due = False
         self.main: asyncio.Task[Any] | None = None
         self.spawned: list[asyncio.Task[None]] = []
+        self.signals: list[asyncio.Task[Any] | None] = []
 
     async def carry_out(self, program: dict[str, Any]) -> str:
         self.main = asyncio.current_task()
@@ -121,8 +122,19 @@ class Interpreter:
     # --- statements ---------------------------------------------------------------
 
     async def _step(self, saga: Any, name: str, do: str, undo: str) -> None:
+        in_signal = asyncio.current_task() in self.signals
+
         async def forward() -> None:
             self.trace.append(["began", name, saga.label])
+            try:
+                await carry_out()
+            except FailureError:
+                if in_signal:
+                    self.trace.append(["failed in a Signal handler", name, saga.label])
+                raise
+            self.trace.append(["came back", name])
+
+        async def carry_out() -> None:
             if do == "slow":
                 await workflow.sleep(100)
             if do == "child":
@@ -131,7 +143,6 @@ class Interpreter:
                 await call(World.do, name, do)
             if do == "bug":
                 raise KeyError(name)
-            self.trace.append(["came back", name])
 
         taken = saga.step(forward, undo=self._undo_of(name, undo), name=name)
         await self._delivers(taken)
@@ -302,6 +313,7 @@ class Program(Interpreter):
 
     @workflow.signal
     async def signalled(self, body: Body) -> None:
+        self.signals.append(asyncio.current_task())
         await self._all(body, self.basket)
 
     @workflow.update
@@ -330,6 +342,7 @@ class FirstEdition(Interpreter):
 
     @workflow.signal
     async def signalled(self, body: Body) -> None:
+        self.signals.append(asyncio.current_task())
         await self._all(body, self.basket)
 
     @workflow.update
@@ -353,6 +366,8 @@ def text_of(program: dict[str, Any]) -> str:
             lines.append(f"# a cancel request before moment {at}")
         elif kind == "evict":
             lines.append(f"# evicted from the cache before moment {at}")
+        elif kind == "hold":
+            lines.append(f"# Workflow Task {at} begins only after {bodies[0]} more events")
         else:
             lines.append(f"# in a handler of {'a Signal' if kind == 'signal' else 'an Update'} ")
             lines[-1] += f"before moment {at}:"

@@ -18,7 +18,7 @@ import tests.paths  # noqa: F401
 from hypothesis import HealthCheck, find, settings
 from hypothesis import strategies as st
 from hypothesis.errors import NoSuchExample
-from lab.simulation import Cancel, Code, Evict, Schedule, Signal, Simulation, Update
+from lab.simulation import Cancel, Code, Evict, Hold, Schedule, Signal, Simulation, Update
 from saga_program import Body, ChildStep, FirstEdition, Program, Statement, World, text_of
 
 ProgramData = dict[str, Any]
@@ -29,6 +29,9 @@ NEXT = Code([Program, FirstEdition, ChildStep], [WORLD.do, WORLD.undo], next_fla
 
 MOMENTS = 40
 """Messages arrive before one of the first so many moments of the simulation."""
+
+TASKS = 8
+"""One of the first so many Workflow Tasks may be held back, so that more comes with it."""
 
 # --- drawing programs -------------------------------------------------------------
 
@@ -54,7 +57,7 @@ FAMILIES = {
         undos=("ok", "waits in vain", "cancelled part", "group", "saga"),
         callbacks=("none", "failure", "bug"),
     ),
-    "S3": Family("steps in Signal handlers", ("sleep",), arrivals=("signal",)),
+    "S3": Family("steps in Signal handlers", ("sleep",), arrivals=("signal", "hold")),
     "S4": Family("plan B", ("try",)),
     "S5": Family("a cancel request", ("try", "sleep", "calmly", "saga"), arrivals=("cancel",)),
     "S6": Family("continue-as-new", ("continue",)),
@@ -80,7 +83,7 @@ EVERYTHING = Family(
     ("ok", "ok", "down", "waits in vain", "cancelled part", "group", "saga", "bug"),
     ("none", "none", "failure", "bug"),
     ("failure", "exception", "everything"),
-    ("signal", "update", "cancel", "evict"),
+    ("signal", "update", "cancel", "evict", "hold"),
 )
 
 NO_EXCUSE = Family(
@@ -91,7 +94,7 @@ NO_EXCUSE = Family(
     ("ok", "ok", "down", "waits in vain", "cancelled part", "group", "saga"),
     ("none", "none", "failure", "bug"),
     ("failure",),
-    ("signal", "update", "cancel", "evict"),
+    ("signal", "update", "cancel", "evict", "hold"),
 )
 
 
@@ -108,6 +111,8 @@ def programs(draw: st.DrawFn, family: Family) -> ProgramData:
             arrival = [kind, draw(st.integers(1, MOMENTS))]
             if kind in ("signal", "update"):
                 arrival.append(draw(st.lists(_step(family), min_size=1, max_size=2)))
+            if kind == "hold":
+                arrival = [kind, draw(st.integers(1, TASKS)), draw(st.integers(1, 3))]
             arrivals.append(arrival)
     program = {"body": body, "arrivals": arrivals, "polite": bool(arrivals) and draw(st.booleans())}
     for number, step in enumerate(_steps_of(program), 1):
@@ -193,6 +198,8 @@ def _schedule(program: ProgramData) -> Schedule:
                 decisions.append(Cancel(at))
             case "evict":
                 decisions.append(Evict(at))
+            case "hold":
+                decisions.append(Hold(at, bodies[0]))
             case "signal":
                 decisions.append(Signal(at, name="signalled", args=(bodies[0],)))
             case "update":
@@ -222,6 +229,8 @@ def lost(world: World, status: str, trace: list[list[str]]) -> Iterator[str]:
     for name in sorted(stands - world.held):
         yield f"{name} was undone although it stood"
     for what, *rest in trace:
+        if what == "failed in a Signal handler" and rest[1] in ended_well:
+            yield f"{rest[0]} failed in a Signal handler, and its block ended well"
         if what in ("masked", "swallowed"):
             yield f"{what}: {' '.join(rest)}"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from typing import Any
 from uuid import uuid4
 
@@ -58,6 +59,17 @@ def _keeps_the_promise(program: ProgramData, code: Any) -> None:
 @pytest.mark.parametrize("family", [NO_EXCUSE, EVERYTHING], ids=["no excuse", "everything"])
 def test_every_program_keeps_the_promise(family: Family, code: Any) -> None:
     given(programs(family))(MANY(lambda program: _keeps_the_promise(program, code)))()
+
+
+@pytest.mark.parametrize("code", [CODE, NEXT], ids=["logic as shipped", "the SDK's next logic"])
+def test_a_step_that_fails_in_a_signal_handler_fails_the_block_also_as_it_ends(code: Any) -> None:
+    """Drawn programs seldom get there: both replies in one Workflow Task, the block's last."""
+    body = [["step", "s1", "ok", "ok"], ["step", "s2", "ok", "ok"]]
+    for at, task, events in itertools.product(range(3, 8), range(3, 6), range(1, 4)):
+        signal = ["signal", at, [["step", "s3", "lost", "ok"]]]
+        arrivals = [signal, ["hold", task, events]]
+        program = {"body": [["saga", "none", body]], "arrivals": arrivals, "polite": False}
+        _keeps_the_promise(program, code)
 
 
 # --- a sample on the server -----------------------------------------------------------

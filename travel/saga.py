@@ -257,10 +257,12 @@ class Saga:
         if caller is _Caller.BODY:
             step.task = asyncio.current_task()
             try:
-                return await self._take(do, step)
-            finally:
-                if self._failed:  # whoever deals with a failed step must not go on for that
-                    raise asyncio.CancelledError(f"{name}: the saga failed meanwhile.")
+                result = await self._take(do, step)
+            except Exception:
+                self._go_no_further(name)
+                raise
+            self._go_no_further(name)
+            return result
         # In a task of its own, so that the step can be cancelled and the handler cannot.
         step.task = task = asyncio.create_task(self._take_aside(do, step))
         try:
@@ -280,6 +282,11 @@ class Saga:
         if self._body:
             self._interrupted = True
             self._body.cancel()
+
+    def _go_no_further(self, name: str) -> None:
+        """Whoever deals with a failed step must not hold up what the saga owes for another."""
+        if self._failed:
+            raise asyncio.CancelledError(f"{name}: the saga failed meanwhile.")
 
     def _caller(self) -> _Caller:
         task = _this_task()

@@ -37,7 +37,7 @@ class Mine:
             activity,
             message,
             start_to_close_timeout=timedelta(seconds=5),
-            retry_policy=RetryPolicy(non_retryable_error_types=["Rejected"]),
+            retry_policy=RetryPolicy(maximum_attempts=2, non_retryable_error_types=["Rejected"]),
         )
 """
 
@@ -84,6 +84,9 @@ ANSWERS = {
         "two payments": Answer(
             changed(REFERENCE, ("customer, price_cents)", "customer, price_cents + 100)")),
             "incomplete",
+        ),
+        "three attempts": Answer(
+            changed(REFERENCE, ("maximum_attempts=2", "maximum_attempts=3")), "too many attempts"
         ),
     }
 }

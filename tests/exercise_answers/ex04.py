@@ -1,5 +1,7 @@
 """Answers to the exercise of notebook 04: predictions."""
 
+from collections import defaultdict
+
 from exercise_answers.answer import CORRECT, UNTOUCHED, Answer
 
 RIGHT = {
@@ -39,5 +41,11 @@ ANSWERS = {
             RIGHT | {"flight outage": RIGHT["flight rejected"]}, "prediction"
         ),
         "one not answered": Answer(RIGHT | {"flight outage": ...}, "prediction"),
+        "a list of pairs": Answer(list(RIGHT.items()), "prediction"),
+        "numbers": Answer(RIGHT | {"car rejected": 1}, "prediction"),
+        "a list in a list": Answer(RIGHT | {"car rejected": [["cancel_hotel"]]}, "prediction"),
+        "a default for none": Answer(
+            defaultdict(list, {name: undos for name, undos in RIGHT.items() if undos}), CORRECT
+        ),
     }
 }

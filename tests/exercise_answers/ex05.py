@@ -79,5 +79,20 @@ ANSWERS = {
             ),
             "gave up",
         ),
+        "an undo for thirty days": Answer(
+            changed(
+                PATIENT,
+                (
+                    "activity, trip, start_to_close_timeout=timedelta(seconds=3)",
+                    "activity, trip, start_to_close_timeout=timedelta(seconds=3), "
+                    "schedule_to_close_timeout=timedelta(days=30)",
+                ),
+            ),
+            "gave up",
+        ),
+        "an undo given a text": Answer(
+            changed(PATIENT, ("activity, trip, start", "activity, trip.confirmation_code, start")),
+            "bug",
+        ),
     },
 }

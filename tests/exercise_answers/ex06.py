@@ -302,5 +302,19 @@ ANSWERS = {
         "no shield at all": Answer(
             changed(CANCEL, ("await uninterrupted(self", "await (self")), "one shield"
         ),
+        "an undo that a cancel request breaks off is dropped": Answer(
+            changed(
+                CANCEL,
+                (
+                    "            await uninterrupted(self.undo_all(undos, trip))\n",
+                    "            while undos:\n"
+                    "                try:\n"
+                    "                    await call_undo(undos.pop(), trip)\n"
+                    "                except asyncio.CancelledError:\n"
+                    "                    pass\n",
+                ),
+            ),
+            "one shield",
+        ),
     },
 }

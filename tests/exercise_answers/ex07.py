@@ -1,5 +1,6 @@
 """Answers to the exercises of notebook 07."""
 
+from contextlib import suppress
 from typing import Any
 
 from lab.exercises import register_first
@@ -153,6 +154,19 @@ def cancel_every_time(calls: dict[str, Any], key: str, action: Any) -> None:
     calls[key] = "undone"
 
 
+def cancel_marked_before(calls: Any, key: str, action: Any) -> None:
+    before = dict(calls)
+    calls[key] = "undone"
+    if before.get(key, "undone") != "undone":
+        action()
+
+
+def cancel_hiding_failure(calls: Any, key: str, action: Any) -> None:
+    with suppress(Exception):
+        cancel(calls, key, action)
+    cancel(calls, key, lambda: None)
+
+
 ANSWERS = {
     "register_first": {
         "untouched": Answer(register_first.skeleton, UNTOUCHED),
@@ -188,5 +202,7 @@ ANSWERS = {
         "another answer the second time": Answer((book_other_answer, cancel), "not idempotent"),
         "no tombstone": Answer((book, cancel_without_tombstone), "no tombstone"),
         "undone twice": Answer((book, cancel_every_time), "undone twice"),
+        "undo marked before it is done": Answer((book, cancel_marked_before), "undo forgotten"),
+        "undo that hides its failure": Answer((book, cancel_hiding_failure), "undo forgotten"),
     },
 }

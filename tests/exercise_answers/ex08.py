@@ -14,6 +14,11 @@ def untouched(company: Any, notes: Any, key: str, *rest: Any) -> Any:
     raise NotImplementedError
 
 
+def cancel_in_circles(company: Any, notes: Any, key: str, now: float) -> None:
+    while True:
+        notes["undone"] = True
+
+
 def book(company: Any, notes: Any, key: str, order: Any, now: float) -> Any:
     if notes.get("undone"):
         raise Rejected("it was undone")
@@ -127,5 +132,7 @@ ANSWERS = {
         "one look": Answer((book_after_a_look, cancel_what_is_found), "under way"),
         "noted too late": Answer((note_afterwards, cancel), "under way"),
         "never sure": Answer((book, cancel_that_never_ends), "never ended"),
+        "turns in circles": Answer((book, cancel_in_circles), "never ended"),
+        "one function": Answer(book, "bug"),
     }
 }

@@ -217,6 +217,19 @@ class Bench:
         return bool(timers) and not run.activities
 
     @property
+    def told(self) -> str:
+        """The Activity whose result the next Workflow Task brings, or nothing."""
+        assert self._simulation is not None, "a trip is under way"
+        records = self._simulation.started[0].last.events.records
+        for name, _now, attributes, _metadata in reversed(records):
+            if name == "activity_task_completed":
+                scheduled = records[attributes["scheduled_event_id"] - 1]
+                return str(scheduled[2]["activity_type"]["name"])
+            if name != "workflow_task_scheduled":
+                break
+        return ""
+
+    @property
     def seconds(self) -> float:
         """On the virtual clock, since the trip that is under way began."""
         return self._simulation.now / 1e9 if self._simulation else 0.0
@@ -224,6 +237,11 @@ class Bench:
     def close(self) -> None:
         """Forget the database."""
         self.memory.close()
+
+    def stop(self) -> None:
+        """Let time stand still for the trip that is under way: nothing else will come of it."""
+        if self._simulation is not None:
+            self._simulation.max_steps = self._simulation.moment
 
     def at(
         self, request: TripRequest, step: str, action: Callable[[Handle], Any], attempt: int = 1

@@ -102,6 +102,13 @@ def cancel_during(step: str) -> Trial:
     return Trial(scenario, "the trip is canceled and nothing is held", (released,))
 
 
+def cancel_with_reply(step: str) -> Trial:
+    """The customer cancels at the moment at which ``step`` has answered."""
+    scenario = Scenario(f"cancel when {step} has answered", "cancel")
+    should = "the trip is canceled and nothing is held"
+    return Trial(scenario, should, (released,), cancel_with=step)
+
+
 def cancel_during_undo(undo: str, times: int = 1) -> Trial:
     """The customer cancels while an undo is under way."""
     count = {1: "one cancel", 2: "two cancels", 3: "three cancels"}[times]
@@ -147,6 +154,13 @@ def undo_down(undo: str, attempts: int = 5) -> Trial:
     changes = {"confirmation_code": TEST_DECLINE}
     scenario = Scenario(f"{undo}: down for a while", "undo down", changes, faults)
     return Trial(scenario, NOTHING_HELD, (released,))
+
+
+def undo_put_off(undo: str, days: int = 210) -> Trial:
+    """The provider of ``undo`` asks to come again tomorrow, day after day."""
+    trial = undo_down(undo)
+    scenario = replace(trial.scenario, name=f"{undo}: not today, day after day", faults=())
+    return replace(trial, scenario=scenario, later={undo: days})
 
 
 def undo_down_others_first(undo: str) -> Trial:

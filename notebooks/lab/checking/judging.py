@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 
+from lab.checking.tempo import WRONG_ARGUMENT
 from lab.checking.trials import Call, Found, Problem
 from lab.showing.history import RUNNING, Step, in_words
 from travel.audit import Finding
@@ -65,6 +66,11 @@ def told_why(found: Found) -> Problem | None:
     if found.failure_type in ("ExceptionGroup", "BaseExceptionGroup"):
         return None  # a TaskGroup's, which holds the failure
     return _first(_sound(found), _believed_booked(found), _masked(found))
+
+
+def failed(found: Found) -> Problem | None:
+    """The trip failed; neither what is left is asked, nor what the caller is told."""
+    return _first(_deterministic(found), _believed_booked(found))
 
 
 def nothing_left(found: Found) -> Problem | None:
@@ -191,11 +197,22 @@ def _sound(found: Found) -> Iterator[Problem]:
         if "'coroutine' object" in found.failure.message:
             mistake, why = "not awaited", f"{why}; a call was never awaited"
         yield Problem(mistake, why)
+    elif misused := _misused(found):
+        yield misused
     elif found.status == "stuck":
         waiting = [step for step in found.history.steps if step.outcome == RUNNING]
         names = ", ".join(sorted({step.activity for step in waiting})) or "nothing that we can see"
         yield Problem("never ended", f"the trip did not come to an end; it waits for {names}")
     yield from _stored_first(found)
+
+
+def _misused(found: Found) -> Problem | None:
+    """Python's own word for a message that the Activity cannot read; no provider says that."""
+    for step in found.history.steps:
+        if step.failure in WRONG_ARGUMENT:
+            why = f"{step.failure}: {step.message}"
+            return Problem("bug", f"{step.activity} cannot use what it was given. {why}")
+    return None
 
 
 def _deterministic(found: Found) -> Iterator[Problem]:
@@ -331,6 +348,10 @@ def _never_undone(found: Found, name: str, undo: str, step: Step | None) -> tupl
     never = f"{undo} never ran"
     if step is None:
         return "other", never
+    begun = [call.activity for call in found.calls if call.role == "undo"]
+    left = [call.activity for call in found.calls if call.role == "undo" and call.ended is None]
+    if left and left[-1] == begun[-1]:
+        return _abandoned(found, left[-1])
     if any(_step_failed(found, other) for other in found.history.compensations):
         failed = next(o for o in found.history.compensations if _step_failed(found, o))
         return "gave up", f"{failed} failed, and {never}"

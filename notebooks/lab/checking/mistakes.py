@@ -118,6 +118,11 @@ MISTAKES = {
         "Compensating for a blip",
         "One attempt failed, the next would have succeeded. Is that worth a cancelled trip?",
     ),
+    "too many attempts": Mistake(
+        "More attempts than asked for",
+        "Nobody waits for ever. How many attempts does the task give a call, and where is that "
+        "said?",
+    ),
     "not parallel": Mistake(
         "One after the other",
         "What needs nobody's result need not wait for anybody. Which steps are these, and when "

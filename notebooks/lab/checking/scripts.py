@@ -148,16 +148,9 @@ def _failure(error: Exception, agency: Agency) -> Failure:
     blamed = [name for name, raised in agency.errors.items() if raised is error]
     if blamed:
         failure.activity_failure_info.activity_type.name = blamed[-1]
-    elif error.__cause__ in agency.errors.values() or error.__context__ in agency.errors.values():
-        if error.__cause__ is not None:  # told on purpose, with what it came from
-            failure.cause.activity_failure_info.activity_type.name = _name_of(error, agency)
-    elif not isinstance(error, TravelError):
+    elif error.__context__ not in agency.errors.values() and not isinstance(error, TravelError):
         failure.application_failure_info.type = type(error).__name__
     return failure
-
-
-def _name_of(error: Exception, agency: Agency) -> str:
-    return next(name for name, raised in agency.errors.items() if raised is error.__cause__)
 
 
 def _with_findings(found: Found, database: Database) -> Found:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from temporalio import activity
@@ -24,11 +25,32 @@ SECONDS = {
 }
 
 
+WRONG_ARGUMENT = ("TypeError", "AttributeError")
+"""What Python says of an argument that cannot be used, however often it is given."""
+
+HOPELESS = 60
+"""Times that one Activity succeeds, or is given what it cannot use: nothing else will come."""
+
+
 class Tempo(Interceptor):
-    """Give it to a simulated Worker: its time costs nothing. ``seconds`` are by Activity."""
+    """Give it to a simulated Worker: its time costs nothing. ``seconds`` are by Activity.
+
+    ``give_up`` is called when the Workflow asks for the same in vain, or for nothing, for ever.
+    """
 
     def __init__(self) -> None:
-        self.seconds: Mapping[str, float] = SECONDS
+        self.begin(SECONDS, lambda: None)
+
+    def begin(self, seconds: Mapping[str, float], give_up: Callable[[], None]) -> None:
+        """Another trip."""
+        self.seconds, self._give_up = seconds, give_up
+        self._times: Counter[tuple[str, str]] = Counter()
+
+    def came_to(self, activity: str, outcome: str) -> None:
+        """An attempt is over."""
+        self._times[activity, outcome] += 1
+        if self._times[activity, outcome] > HOPELESS:
+            self._give_up()
 
     def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
         """See ``temporalio.worker.Interceptor``."""
@@ -41,5 +63,13 @@ class _Slowed(ActivityInboundInterceptor):
         self._tempo = tempo
 
     async def execute_activity(self, input: ExecuteActivityInput) -> Any:
-        await asyncio.sleep(self._tempo.seconds.get(activity.info().activity_type, 0))
-        return await self.next.execute_activity(input)
+        name = activity.info().activity_type
+        await asyncio.sleep(self._tempo.seconds.get(name, 0))
+        try:
+            result = await self.next.execute_activity(input)
+        except Exception as error:
+            if type(error).__name__ in WRONG_ARGUMENT:
+                self._tempo.came_to(name, "misused")
+            raise
+        self._tempo.came_to(name, "done")
+        return result

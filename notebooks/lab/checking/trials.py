@@ -13,10 +13,12 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from functools import cached_property
 from typing import Any
 
 from temporalio.api.failure.v1 import Failure
+from temporalio.exceptions import ApplicationError
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 from temporalio.workflow import (
     UnfinishedSignalHandlersWarning,
@@ -33,7 +35,7 @@ from lab.showing.history import RUNNING, History, Step, role_of
 from lab.simulation import Handle, NeverYields, NotDeterministic, Simulation
 from lab.simulation.choices import Arrival, Cancel, Evict, Fault, Fixed
 from travel.audit import Finding
-from travel.errors import Rejected
+from travel.errors import Rejected, Unavailable
 from travel.faults import Fault as Drawn
 from travel.faults import ScriptedFault
 from travel.models import TripRequest
@@ -71,6 +73,8 @@ class Trial:
     often an Activity is definitely refused before it is done. ``down`` says for how many
     seconds from the trip's beginning the provider of an Activity is down. ``beside`` are pairs
     of steps on branches that do not wait for each other, so neither is the newer one.
+    ``later`` says how often the provider of an Activity asks to come again in a day.
+    ``cancel_with`` names a step whose reply and a cancel request come in one activation.
     ``operator`` is at the desk once nothing happens any more. With ``forgetful`` the Worker
     evicts the Workflow from its cache between any two tasks.
     """
@@ -85,6 +89,8 @@ class Trial:
     taking: Mapping[str, float] = field(default_factory=dict)
     refusing: Mapping[str, int] = field(default_factory=dict)
     down: Mapping[str, float] = field(default_factory=dict)
+    later: Mapping[str, int] = field(default_factory=dict)
+    cancel_with: str = ""
     beside: tuple[frozenset[str], ...] = ()
     operator: Callable[[Operator], None] | None = None
     forgetful: bool = False
@@ -256,10 +262,10 @@ def _simulate_all(
             bench = sandboxed if place <= SANDBOXED and not number else plain
             tried = replace(trial, scenario=scenario, variants=())
             each.append(_simulate(run, bench, tried, place, steps))
-            if bench is sandboxed and not each[-1].endless:
-                each.append(_simulate(run, plain, tried, place, steps, watching=True))
             if each[-1].status == "stuck":
                 steps = FEWER_STEPS
+            if bench is sandboxed and not each[-1].endless:
+                each.append(_simulate(run, plain, tried, place, steps, watching=True))
             if each[-1].endless:  # it would take seconds each time
                 return [*found, each]
         found.append(each)
@@ -283,7 +289,7 @@ def _simulate(
     """
     request = request_for(place, trial.scenario.changes)
     _prepare(bench, trial, request)
-    run.tempo.seconds = {**SECONDS, **trial.taking}
+    run.tempo.begin({**SECONDS, **trial.taking}, bench.stop)
     code = request.confirmation_code
     faults = [replace(fault, confirmation_code=code) for fault in trial.scenario.faults]
     said: list[Said] = []
@@ -326,15 +332,25 @@ class _Script(CountedScript):
     def __init__(self, faults: Sequence[ScriptedFault], trial: Trial, bench: Bench) -> None:
         super().__init__(faults)
         self._refusing = dict(trial.refusing)
+        self._later = dict(trial.later)
         self._down, self._bench = trial.down, bench
 
     def draw(self, step: str, confirmation_code: str, attempt: int) -> Drawn | None:
         if self._refusing.get(step, 0) > 0:
             self._refusing[step] -= 1
             raise Rejected(f"{step}: no, and that is final.")
+        if self._later.get(step, 0) > 0:
+            self._later[step] -= 1
+            raise _come_again(step)
         if self._bench.seconds < self._down.get(step, 0):
             return Drawn.OUTAGE
         return super().draw(step, confirmation_code, attempt)
+
+
+def _come_again(step: str) -> ApplicationError:
+    """As ``Activities`` tell of a provider that says when to ask again."""
+    kind = Unavailable.__name__
+    return ApplicationError(f"{step}: not today.", type=kind, next_retry_delay=timedelta(days=1))
 
 
 class _Choices(Fixed):
@@ -345,6 +361,14 @@ class _Choices(Fixed):
         self._bench = bench
         self._cancel = trial.cancel_in_pause
         self._forgetful = trial.forgetful
+        self._cancel_with = trial.cancel_with
+
+    def hold(self, workflow: str, task: int) -> int:
+        """The moment before a Workflow Task begins: a request now is in the same activation."""
+        if self._cancel_with and self._bench.told == self._cancel_with:
+            self._cancel_with = ""
+            self._bench.handle(workflow).cancel()
+        return super().hold(workflow, task)
 
     def arrivals(self, moment: int) -> Sequence[Arrival]:
         if self._forgetful:
@@ -420,6 +444,10 @@ def _calls(simulated: Simulated) -> Iterator[Call]:
     for order, (_now, _place, number, name, attributes, run_id) in enumerate(events):
         if name == "activity_task_scheduled":
             calls[run_id, number] = Call(attributes["activity_type"]["name"], order)
+        elif name == "workflow_execution_timed_out":
+            for key, call in calls.items():
+                if key[0] == run_id and call.ended is None:
+                    calls[key] = replace(call, ended=order, outcome="timed out")
         elif name in _ENDS:
             key = (run_id, attributes["scheduled_event_id"])
             if calls[key].ended is None:

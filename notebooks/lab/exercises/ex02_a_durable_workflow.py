@@ -1,10 +1,11 @@
 """Notebook 02: the first Workflow of one's own."""
 
-from lab.breaking.scenarios import Scenario
+from lab.breaking.scenarios import Scenario, fault_at
 from lab.checking.common import BOOKED, blip, happy, refused
 from lab.checking.exercise import WorkflowExercise
-from lab.checking.judging import booked, retried_blip
-from lab.checking.trials import Trial
+from lab.checking.judging import booked, failed, retried_blip
+from lab.checking.trials import Found, Problem, Trial
+from travel.faults import Fault
 from travel.models import Passenger
 
 SKELETON = """
@@ -41,6 +42,25 @@ class MyFirstTrip:
         return price_cents
 """
 
+CALLS = ("store_booking_request", "book_flight", "book_hotel", "book_car", "accept_payment")
+
+
+def tried_twice(found: Found) -> Problem | None:
+    """The task says how many attempts a call has."""
+    for down in found.trial.scenario.faults:
+        times = sum(step.attempts for step in found.steps(down.step))
+        if times == 1:
+            return Problem("blip not retried", f"{down.step} had one attempt, and no second one")
+        if times > 2:
+            found_it = f"{down.step} had {times} attempts, and the task says two"
+            return Problem("too many attempts", found_it)
+    return None
+
+
+def _down(step: str) -> Scenario:
+    return Scenario(f"{step}: provider down", "outage", faults=(fault_at(step, Fault.OUTAGE),))
+
+
 _FAMILY = [Passenger("Ada", "business"), Passenger("Ben")]
 
 my_first_trip = WorkflowExercise(
@@ -56,6 +76,12 @@ my_first_trip = WorkflowExercise(
         ),
         blip("book_hotel", retried_blip("book_hotel")),
         refused("book_flight"),
+        Trial(
+            _down(CALLS[0]),
+            "two attempts for each call, and the trip fails",
+            (tried_twice, failed),
+            variants=tuple(map(_down, CALLS[1:])),
+        ),
     ),
     hints=(
         "Five calls, one after the other. Each booking returns its price. What a call may cost in "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from typing import Any
 
 from lab.changes.hotel_first import HotelFirst
@@ -38,6 +38,9 @@ predicted = {
 
 async def judge(prediction: Any) -> list[Line]:
     """Compare with seven trips through ``HotelFirst``."""
+    if not (isinstance(prediction, Mapping) or callable(prediction)):
+        expected = "a dict with a list for each failure"
+        return [Line("your answer", expected, Problem("prediction", f"{prediction!r:.60}"))]
     said = {name: _predicted(prediction, name) for name in FAILURES}
     if all(answer is None for answer in said.values()):
         raise NotImplementedError
@@ -49,8 +52,17 @@ async def judge(prediction: Any) -> list[Line]:
 
 
 def _predicted(prediction: Prediction, name: str) -> list[str] | None:
-    answer = prediction(name) if callable(prediction) else prediction.get(name)
-    return None if answer is None or answer is ... else list(answer)
+    try:
+        answer = prediction(name) if callable(prediction) else prediction[name]
+    except KeyError:
+        return None
+    if answer is None or answer is ...:
+        return None
+    ordered = isinstance(answer, Iterable) and not isinstance(answer, (str, Set))
+    return [
+        name if isinstance(name, str) else repr(name)
+        for name in (answer if ordered else [repr(answer)])
+    ]
 
 
 def _line(name: str, said: list[str] | None, ran: list[str]) -> Line:

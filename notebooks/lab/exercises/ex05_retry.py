@@ -11,6 +11,7 @@ from lab.checking.common import (
     rejection,
     slow_answer,
     undo_down,
+    undo_put_off,
 )
 from lab.checking.exercise import WorkflowExercise
 from lab.checking.judging import rejection_asked_once, retried_blip, within
@@ -91,6 +92,7 @@ patience = WorkflowExercise(
         answered_soon(no_reply("book_hotel")),
         undo_down("cancel_hotel", HOURS),
         undo_down("cancel_flight", HOURS),
+        undo_put_off("cancel_flight"),
     ),
     hints=(
         "A customer waits for a step; nobody waits for an undo. Which of the two may give up?",

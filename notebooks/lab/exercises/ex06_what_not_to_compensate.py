@@ -2,6 +2,8 @@
 
 from lab.breaking.scenarios import CancelAt, Scenario, fault_at
 from lab.checking.common import (
+    NO_CAR,
+    NOTHING_HELD,
     cancel_during,
     cancel_during_undo,
     email_down,
@@ -116,6 +118,13 @@ _THINKING = Scenario("cancel in the hour after the payment", "cancel")
 _AGAIN = Scenario(
     "the same, and again while undoing", "cancel", cancels=(CancelAt("cancel_hotel"),)
 )
+_TRIED_AGAIN = Scenario(
+    "cancel while an undo is tried again",
+    "cancel",
+    NO_CAR,
+    faults=(fault_at("cancel_hotel", Fault.OUTAGE, 1, 2, 3),),
+    cancels=(CancelAt("cancel_hotel", attempt=2),),
+)
 CANCELED = "the trip is canceled, and nothing is held"
 
 
@@ -182,6 +191,7 @@ survive_a_cancel = WorkflowExercise(
         Trial(_AGAIN, CANCELED, (released,), cancel_in_pause=True),
         cancel_during_undo("cancel_hotel"),
         cancel_during_undo("cancel_flight"),
+        Trial(_TRIED_AGAIN, NOTHING_HELD, (released,)),
         cancel_during_undo("cancel_hotel", times=3),
     ),
     hints=(

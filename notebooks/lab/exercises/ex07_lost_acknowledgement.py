@@ -8,6 +8,7 @@ from typing import Any
 
 from lab.checking.common import (
     cancel_during,
+    cancel_with_reply,
     happy,
     lost_reply,
     outage,
@@ -78,6 +79,7 @@ register_first = WorkflowExercise(
         lost_reply("book_car"),
         lost_reply("accept_payment"),
         cancel_during("book_car"),
+        cancel_with_reply("book_hotel"),
     ),
     hints=(
         "Between the provider's commit and its reply lies a moment in which you know nothing.",
@@ -139,6 +141,8 @@ class _World:
 
     def cancel(self, key: str = _TRIP) -> None:
         def action() -> None:
+            if self.broken:
+                raise ConnectionError("The hotel's computer is down.")
             self.canceled += 1
 
         self._cancel(self.calls, key, action)
@@ -250,6 +254,17 @@ def _failed_first(world: _World) -> Problem | None:
     return None
 
 
+def _undo_failed_first(world: _World) -> Problem | None:
+    """Nothing was undone, so it is not remembered as undone, and nobody believes it was."""
+    world.book()
+    if not world.fails(world.cancel):
+        return Problem("undo forgotten", "the undo failed, and cancel() says nothing of it")
+    world.cancel()
+    if world.canceled == 1:
+        return None
+    return Problem("undo forgotten", "marked as undone before it was: the room is still held")
+
+
 def _undo(world: _World) -> Problem | None:
     world.book()
     world.cancel()
@@ -303,6 +318,7 @@ SEQUENCES = (
     ("cancel for one trip, book for another", "the other one gets its room", _one_tombstone_each),
     ("book, book: an empty answer", "one room, the same answer twice", _whatever_it_answers),
     ("book fails, book", "the second one books", _failed_first),
+    ("book, cancel fails, cancel", "the second one releases", _undo_failed_first),
 )
 
 ask_twice = ValueExercise(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from lab.checking.exercise import ValueExercise
@@ -10,6 +11,8 @@ from lab.checking.report_card import Line
 from lab.checking.trials import Problem
 from lab.foreign.kinds import LOOK_UP
 from lab.foreign.trials import Outcome, Trial, trials, try_hotels
+from lab.simulation import NeverYields
+from lab.simulation.guard import guarded
 from travel.models import HotelBooking, TripRequest
 from travel.providers.outside import order_of
 
@@ -40,6 +43,10 @@ def cancel(company, notes, key, now):
 '''
 
 
+ENDLESS_SECONDS = 4.0
+"""Of processor time for one kind of trial; an adapter needs a tenth of that."""
+
+
 class _Adapter:
     """The two functions of an answer, as ``try_hotels`` wants them; ``notes`` are on disk."""
 
@@ -60,7 +67,14 @@ class _Adapter:
 
 async def judge_adapter(answer: Any) -> list[Line]:
     """Put it through every fault on the line, and report a line for each kind of trial."""
-    book, cancel = answer
+    if not (isinstance(answer, Sequence) and len(answer) == 2 and all(map(callable, answer))):
+        should = "two functions: check((book, cancel))"
+        return [Line("your answer", should, Problem("bug", f"{answer!r:.60}"))]
+    return await asyncio.to_thread(_judge_all, *answer)
+
+
+def _judge_all(book: Any, cancel: Any) -> list[Line]:
+    """Stops at the first that never gives control back: each of the others would take seconds."""
 
     def use(_database: Any, company: Any, clock: Callable[[], float]) -> _Adapter:
         return _Adapter(book, cancel, company, clock)
@@ -68,14 +82,19 @@ async def judge_adapter(answer: Any) -> list[Line]:
     lines = []
     for tried, should, mistake, belongs in GROUPS:
         which = [trial for trial in trials() if belongs(trial)]
-        lines.append(_judged(tried, should, mistake, use, which))
+        try:
+            lines.append(_judged(tried, should, mistake, use, which))
+        except NeverYields as endless:
+            return [*lines, Line(tried, should, Problem("never ended", str(endless)))]
     return lines
 
 
 def _judged(tried: str, should: str, mistake: str, use: Any, which: list[Trial]) -> Line:
     try:
-        outcomes = try_hotels(LOOK_UP, use, which)
-    except NotImplementedError:
+        outcomes = guarded(
+            lambda: try_hotels(LOOK_UP, use, which), "Your function", limit=ENDLESS_SECONDS
+        )
+    except (NotImplementedError, NeverYields):
         raise
     except Exception as error:
         return Line(tried, should, Problem("bug", f"{type(error).__name__}: {error}"))

@@ -12,6 +12,7 @@ from lab.checking.judging import (
     answered_in_time,
     booked,
     emailed,
+    never_given_up,
     others_first,
     released,
     told_why,
@@ -168,6 +169,14 @@ def undo_down_others_first(undo: str) -> Trial:
     trial = undo_down(undo, attempts=HOURS)
     should = "the others are released meanwhile, and in the end nothing is held"
     return replace(trial, should=should, judges=(*trial.judges, others_first(undo)))
+
+
+def undo_down_for_good(undo: str) -> Trial:
+    """However long one looks, it is still tried."""
+    changes = {"confirmation_code": TEST_DECLINE}
+    faults = (fault_at(undo, Fault.OUTAGE),)
+    scenario = Scenario(f"{undo}: down for good", "undo down", changes, faults)
+    return Trial(scenario, "nobody gives it up", (never_given_up(undo),), looks=4_000)
 
 
 def _failing(name: str, *faults: ScriptedFault) -> Trial:

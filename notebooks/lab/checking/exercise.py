@@ -16,6 +16,7 @@ from lab.checking.real import FOR_REAL, book_for_real
 from lab.checking.report_card import Line, ReportCard
 from lab.checking.scripts import run_script
 from lab.checking.trials import Found, Problem, Trial, run_trials
+from lab.simulation import NeverYields
 
 UNATTEMPTED = "not attempted yet. Write your part, run the cell, then run the check again."
 LADDER = ("the idea", "where it stands", "the shape of the line")
@@ -127,7 +128,7 @@ class WorkflowExercise(CellExercise):
         found = await self.try_out(loaded)
         if any(unattempted(one) for each in found for one in each):
             return ReportCard(self.title, note=UNATTEMPTED)
-        lines = [*(await self.further_lines(loaded)), *(judged(each) for each in found)]
+        lines = [*(judged(each) for each in found), *(await self.further_lines(loaded))]
         simulated = sum(len(each) for each in found)
         if not any(line.problem for line in lines):
             lines += await asyncio.to_thread(self._elsewhere, loaded)
@@ -205,3 +206,7 @@ class ValueExercise(Exercise):
             return ReportCard(self.title, await self.judge_value(answer))
         except NotImplementedError:
             return ReportCard(self.title, note=UNATTEMPTED)
+        except Exception as error:
+            mistake = "never ended" if isinstance(error, NeverYields) else "bug"
+            problem = Problem(mistake, f"{type(error).__name__}: {error}")
+            return ReportCard(self.title, [Line("your answer", "it can be judged", problem)])

@@ -136,6 +136,18 @@ def one_after_the_other(found: Found) -> Problem | None:
     return None
 
 
+def never_given_up(undo: str) -> Judge:
+    """Its provider does not come back, and the Workflow goes on all the same."""
+
+    def judge(found: Found) -> Problem | None:
+        if found.status == "stuck":
+            return None
+        tries = len(found.steps(undo))
+        return Problem("gave up", f"the Workflow {found.status} after {tries} calls of {undo}")
+
+    return judge
+
+
 def others_first(stuck: str) -> Judge:
     """While the undo ``stuck`` was failing, the other undos went on."""
 

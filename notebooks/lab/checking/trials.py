@@ -76,7 +76,8 @@ class Trial:
     ``later`` says how often the provider of an Activity asks to come again in a day.
     ``cancel_with`` names a step whose reply and a cancel request come in one activation.
     ``operator`` is at the desk once nothing happens any more. With ``forgetful`` the Worker
-    evicts the Workflow from its cache between any two tasks.
+    evicts the Workflow from its cache between any two tasks. ``looks`` is after how many
+    steps of the simulation to look, for a trip that may go on for ever; 0 is at its end.
     """
 
     scenario: Scenario
@@ -94,6 +95,7 @@ class Trial:
     beside: tuple[frozenset[str], ...] = ()
     operator: Callable[[Operator], None] | None = None
     forgetful: bool = False
+    looks: int = 0
 
     @property
     def name(self) -> str:
@@ -261,8 +263,8 @@ def _simulate_all(
         for number, scenario in enumerate(scenarios):
             bench = sandboxed if place <= SANDBOXED and not number else plain
             tried = replace(trial, scenario=scenario, variants=())
-            each.append(_simulate(run, bench, tried, place, steps))
-            if each[-1].status == "stuck":
+            each.append(_simulate(run, bench, tried, place, trial.looks or steps))
+            if each[-1].status == "stuck" and not trial.looks:
                 steps = FEWER_STEPS
             if bench is sandboxed and not each[-1].endless:
                 each.append(_simulate(run, plain, tried, place, steps, watching=True))

@@ -104,11 +104,18 @@ _SLOW_CAR = Trial(
     (booked, hotel_after_flight, hotel_before_car),
     slow=("book_car",),
 )
+_SLOW_FLIGHT = Trial(
+    Scenario("every provider says yes, the flight late", "happy"),
+    "booked, and the hotel waits for the flight",
+    (booked, hotel_after_flight),
+    slow=("book_flight",),
+)
 _TRIALS = (
     replace(
         happy(hotel_after_flight, at_once("book_flight", "book_car")),
         should="booked, flight and car at once",
     ),
+    _SLOW_FLIGHT,
     _SLOW_CAR,
     _siblings("no such car, and a slow hotel", NO_CAR, "book_hotel"),
     _siblings("no such car, and a slow flight", NO_CAR, "book_flight"),

@@ -13,6 +13,7 @@ from lab.checking.common import (
     STANDS,
     happy,
     rejection,
+    undo_down_for_good,
     undo_down_others_first,
 )
 from lab.checking.deadlines import (
@@ -88,6 +89,7 @@ never_stuck = WorkflowExercise(
         rejection("accept_payment"),
         undo_down_others_first("cancel_hotel"),
         undo_down_others_first("cancel_car"),
+        undo_down_for_good("cancel_hotel"),
     ),
     hints=(
         "An undo that fails gives its turn away, and comes again in the next round.",

@@ -9,6 +9,7 @@ from typing import Any
 from lab.checking.exercise import ValueExercise
 from lab.checking.report_card import Line
 from lab.checking.trials import Problem
+from lab.simulation.guard import guarded
 
 TOOLS = {
     "transaction": "a transaction needs one database that holds all of it",
@@ -67,8 +68,18 @@ async def judge(chosen: Choice) -> list[Line]:
 
 
 def _said(chosen: Any, name: str) -> str | None:
-    answer = chosen(name) if callable(chosen) else chosen.get(name)
-    return None if answer is None or answer is ... else str(answer).strip().lower()
+    if callable(chosen):
+        answer = guarded(lambda: chosen(name), "Your function", limit=2.0)
+    elif isinstance(chosen, Mapping):
+        answer = chosen.get(name)
+    else:
+        raise TypeError(f"expected a dict of situations and tools, not {chosen!r:.60}")
+    return None if answer is None or answer is ... else _spelled(str(answer))
+
+
+def _spelled(answer: str) -> str:
+    """As in ``TOOLS``: who writes ``Two_phase commit`` means the same."""
+    return answer.strip().lower().replace("_", " ").replace("two phase", "two-phase")
 
 
 def _line(name: str, said: str | None) -> Line:

@@ -232,10 +232,13 @@ async def judge(answers: Any) -> list[Line]:
 def _letters(answers: Any) -> list[str]:
     """One for each question; empty where there is none."""
     if isinstance(answers, Mapping):
-        answers = [answers.get(number, "") for number in range(1, len(QUESTIONS) + 1)]
-    letters = ["" if one in (None, ...) else str(one).strip().lower() for one in answers]
+        by_number = {str(number): letter for number, letter in answers.items()}
+        answers = [by_number.get(str(number), "") for number in range(1, len(QUESTIONS) + 1)]
+    letters = ["" if one in (None, ...) else str(one).strip(" \n.)").lower() for one in answers]
     if isinstance(answers, str):
         letters = [letter for letter in letters if letter.isalpha()]
+    if len(letters) > len(QUESTIONS):
+        raise ValueError(f"expected {len(QUESTIONS)} letters, got {len(letters)}")
     return [*letters, *[""] * len(QUESTIONS)][: len(QUESTIONS)]
 
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import copy
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from types import ModuleType
 from typing import Any
 
@@ -25,20 +27,24 @@ from lab.checking.trials import Problem
 from lab.exercises.ex16_answers import DESK, SAGA
 from lab.shop import Shop
 from lab.showing.scoreboards import Cell, Scoreboard
-from lab.simulation import CannotProve, Proof, prove
+from lab.simulation import CannotProve, NeverYields, Proof, Schedule, prove
+from lab.simulation.guard import guarded
 from lab.simulation.prove import CALM
+from lab.simulation.prove_runs import OPEN, Ran, Subject, copied
 
 PAIRS = (
     ("reserve_stock", "release_stock"),
     ("charge_card", "refund_card"),
     ("book_parcel", "cancel_parcel"),
 )
+UNDOS = tuple(undo for _do, undo in PAIRS)
 ACTIVITIES = (*(name for pair in PAIRS for name in pair), "tell_customer")
 EMPTY = "# an empty file"
 
 MISTAKE_OF = {
     "undo registered after its step": "registered late",
-    "a step without its undo": "refund forgotten",
+    "a step without its undo": "undo forgotten",
+    "nothing is undone": "undo forgotten",
     "a cancel request ended the undoing": "one shield",
     "a cancel request ended the saga without its undos": "cancel missed",
     "undo given up": "gave up",
@@ -48,6 +54,12 @@ MISTAKE_OF = {
     "a late step was done after its undo": "no tombstone",
     "auxiliary step compensates": "email compensated",
     "undone twice": "undone twice",
+    "an undo that does not undo": "left",
+    "closed with something held": "left",
+    "undo not awaited": "not awaited",
+    "never ends": "never ended",
+    "an error in the Workflow's own code": "bug",
+    "not deterministic": "not deterministic",
 }
 """What ``prove`` calls a mistake, and what the hints of this course call it."""
 
@@ -90,19 +102,19 @@ class Counter:
         if missing:
             raise CellProblem(f"Desk has no {', '.join(missing)}.")
         for name in ACTIVITIES:
-            if not hasattr(getattr(self.desk, name), "__temporal_activity_definition"):
+            if not _is_activity(getattr(self.desk, name)):
                 raise CellProblem(f"{name} is no Activity; expected @activity.defn above it.")
 
     def order(self, **changes: Any) -> Any:
         return new_order(_part(self.module, "Order"), **changes)
 
     async def ask(self, name: str, times: int = 1, **changes: Any) -> BaseException | None:
-        """Call an Activity as a Worker would; return what it raised in the end."""
+        """Call it as Workers would, each time another one; return what it raised in the end."""
         raised: BaseException | None = None
         for _ in range(times):
-            raised = None
+            raised, desk = None, _part(self.module, "Desk")(self.shop)
             try:
-                outcome = ActivityEnvironment().run(getattr(self.desk, name), self.order(**changes))
+                outcome = ActivityEnvironment().run(getattr(desk, name), self.order(**changes))
                 if inspect.isawaitable(outcome):
                     await outcome
             except NotImplementedError:
@@ -115,7 +127,7 @@ class Counter:
 def is_final(error: BaseException | None) -> bool:
     """Whether Temporal, or a Saga, can take this error for a definite no."""
     if isinstance(error, ApplicationError):
-        return bool(error.type)
+        return bool(error.type) and error.non_retryable
     return error is not None and type(error).__name__ in ("Refused", "Rejected")
 
 
@@ -142,7 +154,9 @@ async def _undone_again(module: ModuleType, do: str, undo: str) -> Problem | Non
     await counter.ask(do, 2)
     error = await counter.ask(undo, 3)
     if counter.shop.held():
-        return Problem("undone twice", f"after {undo}, three times: {counter.shop.held()}")
+        mistake = "bug" if error else "undone twice"
+        said = f"; it says: {error}" if error else ""
+        return Problem(mistake, f"after {undo}, three times: {counter.shop.held()}{said}")
     if error is not None:
         return Problem("not idempotent", f"{undo}, the third time, says: {error}")
     return None
@@ -156,7 +170,8 @@ async def _undo_first(module: ModuleType, do: str, undo: str) -> Problem | None:
     if counter.shop.held():
         return Problem("no tombstone", f"{do} arrived after {undo}: {counter.shop.held()}")
     if not is_final(error):
-        return Problem("no tombstone", f"{do} after {undo} was not refused for good")
+        mistake = "rejection retried" if error else "no tombstone"
+        return Problem(mistake, f"{do} after {undo} was not refused for good: {error!r}")
     return None
 
 
@@ -172,7 +187,7 @@ async def _refused(module: ModuleType) -> Problem | None:
     return None
 
 
-async def _two_orders(module: ModuleType) -> Problem | None:
+async def _several_orders(module: ModuleType) -> Problem | None:
     counter = Counter(module)
     for reference in ("O-1", "O-2"):
         for do, _ in PAIRS:
@@ -183,16 +198,30 @@ async def _two_orders(module: ModuleType) -> Problem | None:
         await counter.ask(undo, reference="O-1")
     if any("O-1" in one for one in counter.shop.held()) or len(counter.shop.held()) != 3:
         return Problem("incomplete", f"O-1 was undone, and there is: {counter.shop.held()}")
+    for do, _ in PAIRS:
+        await counter.ask(do, 2, reference="O-3")
+    if len(counter.shop.held()) != 6:
+        found = f"O-1 was undone, then O-3 was placed, and there is: {counter.shop.held()}"
+        return Problem("incomplete", found)
+    return None
+
+
+async def _told(module: ModuleType) -> Problem | None:
+    counter = Counter(module)
+    error = await counter.ask("tell_customer")
+    if error or "O-1" not in dict(counter.shop.mailbox):
+        return Problem("email forgotten", f"no mail for O-1; tell_customer says: {error}")
     return None
 
 
 def _desk_trials(module: ModuleType) -> Iterator[tuple[str, str, Any]]:
     for do, undo in PAIRS:
-        yield f"{do}, asked again", "done once", _asked_again(module, do)
-        yield f"{undo}, asked again", "undone once", _undone_again(module, do, undo)
-        yield f"{undo} first", f"{do} is refused", _undo_first(module, do, undo)
-    yield "sold out", "a definite no, and it stays one", _refused(module)
-    yield "two orders", "each has its own", _two_orders(module)
+        yield f"{do}, asked again", "done once", partial(_asked_again, module, do)
+        yield f"{undo}, asked again", "undone once", partial(_undone_again, module, do, undo)
+        yield f"{undo} first", f"{do} is refused", partial(_undo_first, module, do, undo)
+    yield "sold out", "a definite no, and it stays one", partial(_refused, module)
+    yield "several orders", "each has its own", partial(_several_orders, module)
+    yield "tell_customer", "a mail", partial(_told, module)
 
 
 @dataclass(eq=False)
@@ -213,12 +242,19 @@ class DeskExercise(CellExercise):
             return ReportCard(self.title, note=UNATTEMPTED)
         module = load_module(self.name, cell)
         Counter(module)
+        lines: list[Line] = []
+
+        async def play() -> None:
+            for tried, should, trial in _desk_trials(module):
+                lines.append(Line(tried, should, await trial()))
+
         try:
-            lines = [
-                Line(tried, should, await trial) for tried, should, trial in _desk_trials(module)
-            ]
+            await asyncio.to_thread(guarded, lambda: asyncio.run(play()), "Desk", 3.0)
         except NotImplementedError:
             return ReportCard(self.title, note=UNATTEMPTED)
+        except NeverYields as endless:
+            problem = Problem("never ended", str(endless))
+            lines.append(Line("each Activity", "comes to an end", problem))
         return ReportCard(self.title, lines)
 
 
@@ -269,18 +305,27 @@ class SagaExercise(CellExercise):
         if _is_empty(cell):
             return ReportCard(self.title, note=UNATTEMPTED)
         loaded = load_answer(self.name, cell, "")
-        try:
-            self.proof = await asyncio.to_thread(
-                proof_of, loaded.module, loaded.workflows_in_order, "you"
-            )
-        except CannotProve as problem:
-            raise CellProblem(str(problem)) from None
-        lines = [Line(line.tried, line.should, _problem(line)) for line in self.proof.lines]
-        simulated = self.proof.tried
-        if not self.proof.holds:
+        lines, simulated = await asyncio.to_thread(self._simulated, loaded)
+        if any(line.problem for line in lines):
             return ReportCard(self.title, lines, simulated=simulated)
         lines.append(Line("one order for real", "as simulated", await _for_real(loaded)))
         return ReportCard(self.title, lines, simulated=simulated, real=1)
+
+    def _simulated(self, loaded: Answer) -> tuple[list[Line], int]:
+        """What is found without a server, and how many schedules it took."""
+        lines = _orders(loaded)
+        if _hopeless(lines[-1]):
+            return lines, len(lines)
+        try:
+            self.proof = proof_of(loaded.module, loaded.workflows_in_order, "you")
+        except CannotProve as problem:
+            if not lines[0].problem:
+                raise CellProblem(str(problem)) from None
+            return lines, len(lines)
+        proven = [Line(line.tried, line.should, _problem(line)) for line in self.proof.lines]
+        # What prove finds says more, so it comes first.
+        lines = [*proven, *lines] if self.proof.lost else [*lines, *proven]
+        return lines, len(ORDERS) + self.proof.tried
 
     def board(self, other: Proof, name: str = "you") -> Scoreboard:
         """The scoreboard of the shop: some other saga, and yours once it was checked."""
@@ -290,21 +335,153 @@ class SagaExercise(CellExercise):
         return board
 
 
+# --- single orders ---------------------------------------------------------------------
+
+ORDERS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
+    "a lamp": ("", {}),
+    "a vase, which is sold out": ("reserve_stock", {"item": "vase"}),
+    "a card that is declined": ("charge_card", {"reference": "O-1-declined"}),
+    "an order without an address": ("book_parcel", {"address": ""}),
+}
+"""What the services themselves say yes to, and who says no; ``prove`` makes up its own refusals."""
+
+
+def _orders(loaded: Answer) -> list[Line]:
+    """What the learner's own desk and Workflow make of them."""
+    lines: list[Line] = []
+    for tried, (refused_by, changes) in ORDERS.items():
+        problem = _order(loaded, refused_by, changes)
+        should = "refused, and nothing is left" if refused_by else "placed, and told"
+        lines.append(Line(tried, should, problem))
+        if _hopeless(lines[-1]):
+            break
+    return lines
+
+
+def _hopeless(line: Line) -> bool:
+    """Nothing more can be learned from further runs, and each may take its time."""
+    return line.problem is not None and line.problem.mistake in HOPELESS
+
+
+HOPELESS = (
+    "not deterministic",
+    "bug",
+    "never ended",
+    "blip not retried",
+    "rejection retried",
+    "undone after success",
+)
+
+
+def _order(loaded: Answer, refused_by: str, changes: Mapping[str, Any]) -> Problem | None:
+    subject = Subject(
+        loaded.workflows_in_order,
+        new_order(_part(loaded.module, "Order"), **changes),
+        lambda shop: [_part(loaded.module, "Desk")(shop)],
+        lambda shop: shop.held(),
+        Shop,
+    )
+    ran, again = subject.run(Schedule(), watch=True), subject.run(Schedule(), watch=True)
+    judge = _refusal if refused_by else _placed
+    return _unusable(ran, again) or _done_again(ran, refused_by) or judge(ran)
+
+
+def _unusable(ran: Ran, again: Ran) -> Problem | None:
+    if ran.not_deterministic:
+        return Problem("not deterministic", ran.not_deterministic)
+    if ran.bug:
+        return Problem(_bug(ran.bug), ran.bug)
+    if ran.sites != again.sites:
+        found = "the same order twice went two ways; what a Workflow remembers belongs to it alone"
+        return Problem("not deterministic", found)
+    return None
+
+
+def _bug(said: str) -> str:
+    return "never ended" if "runs on and on" in said else "bug"
+
+
+def _done_again(ran: Ran, refused_by: str) -> Problem | None:
+    """An Activity that has its answer is not called again; the desk makes that harmless only."""
+    answered: set[str] = set()
+    for op in ran.ops:
+        if op.activity in answered:
+            if op.activity == refused_by:
+                found = f"{op.activity} had been refused, and was called again"
+                return Problem("rejection retried", found)
+            mistake = "undone twice" if op.activity in UNDOS else "done twice"
+            return Problem(mistake, f"{op.activity} had succeeded, and was called again")
+        if op.activity in ACTIVITIES and (
+            op.outcome == "completed" or (op.failed and op.activity == refused_by)
+        ):
+            answered.add(op.activity)
+    return None
+
+
+def _placed(ran: Ran) -> Problem | None:
+    if not ran.stands:
+        return _not_placed(ran)
+    if undone := [op.activity for op in ran.ops if op.activity in UNDOS]:
+        return Problem("undone after success", f"nothing went wrong, and {undone[0]} ran")
+    if len(ran.held) != len(PAIRS):
+        return Problem("incomplete", f"placed, and there is: {ran.held or 'nothing'}")
+    told = [op for op in ran.ops if op.activity == "tell_customer"]
+    if not told:
+        return Problem("email forgotten", "the order is placed, and nobody called tell_customer")
+    if told[0].outcome == OPEN:
+        return Problem("not awaited", "the Workflow closed before tell_customer was done")
+    late = [op.activity for op in ran.ops if op not in told and op.closed > told[0].scheduled]
+    if late:
+        return Problem("email too early", f"told before {late[0]} was done")
+    return None
+
+
+def _not_placed(ran: Ran) -> Problem:
+    if ran.status == OPEN:
+        return Problem("never ended", "nothing goes wrong, and the Workflow stays open")
+    blip = "book_parcel" in ran.blamed and "does not answer" in ran.reason
+    said = f"the first answer of the parcel service got lost, and the Workflow {ran.status}"
+    if blip:
+        return Problem("blip not retried", said)
+    return Problem("incomplete", f"the Workflow {ran.status}: {ran.reason}")
+
+
+def _refusal(ran: Ran) -> Problem | None:
+    if ran.status == OPEN:
+        return Problem("never ended", "the Workflow stays open")
+    if ran.held:
+        return Problem("left", f"the Workflow {ran.status}, and there is: {ran.held}")
+    if ran.stands:
+        return Problem("error swallowed", "it was not placed, and the Workflow says completed")
+    if any(op.activity == "tell_customer" for op in ran.ops):
+        return Problem("email too early", "the customer was told, and then the order was refused")
+    return None
+
+
 async def _for_real(loaded: Answer) -> Problem | None:
     """The last word is the server's."""
     counter = Counter(loaded.module)
-    activities = [getattr(counter.desk, name) for name in ACTIVITIES]
+    activities = [method for _name, method in inspect.getmembers(counter.desk, _is_activity)]
     problem = await run_for_real(loaded.workflows_in_order, counter.order(), activities)
     if problem is None and len(counter.shop.held()) != 3:
         return Problem("incomplete", f"placed, and there is: {counter.shop.held()}")
     return problem
 
 
+def _is_activity(method: Any) -> bool:
+    return hasattr(method, "__temporal_activity_definition")
+
+
 def _problem(line: Any) -> Problem | None:
     if not line.losses:
         return None
     loss = line.losses[0]
-    return Problem(MISTAKE_OF.get(loss.mistake, "other"), f"{loss.mistake}: {loss.found}")
+    mistake = MISTAKE_OF.get(loss.mistake, "other")
+    if mistake == "undo forgotten" and loss.where == "charge_card":
+        mistake = "refund forgotten"
+    if mistake == "bug":
+        mistake = _bug(loss.found)
+    return Problem(mistake, f"{loss.mistake}: {loss.found}")
 
 
 def _cells(proof: Proof) -> dict[str, Cell]:
@@ -357,12 +534,18 @@ def _book(shop: Shop) -> None:
 
 
 async def _judge_audit(left_behind: Look) -> list[Line]:
-    lines = []
+    def look(shop: Shop) -> Any:
+        return guarded(lambda: copied(left_behind(shop)), "left_behind", limit=2.0)
+
+    lines, nothing = [], look(Shop())
     for name, shop, should in _states():
-        found = left_behind(shop)
-        wrong = bool(found) != should
+        before = copy.deepcopy(shop)
+        found = look(shop)
+        wrong = (found != nothing) != should
         said = f"left_behind says {found!r}"
         problem = Problem("left", said) if wrong else None
+        if shop != before:
+            problem = Problem("table changed", "the shop is not what it was before it was asked")
         lines.append(Line(name, "something is left" if should else "nothing is left", problem))
     return lines
 

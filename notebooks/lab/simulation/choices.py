@@ -75,7 +75,10 @@ class Decision:
 
 @dataclass(frozen=True, repr=False)
 class Fault(Decision):
-    """The ``attempts`` attempts from ``attempt`` on (0: all of them) of one call go wrong."""
+    """The ``attempts`` attempts from ``attempt`` on (0: all of them) of one call go wrong.
+
+    ``call`` 0 is every call.
+    """
 
     activity: str
     fate: str
@@ -91,7 +94,7 @@ class Fault(Decision):
         """Whether it speaks of this attempt."""
         return (
             site.activity == self.activity
-            and site.call == self.call
+            and self.call in (0, site.call)
             and site.attempt >= self.attempt
             and (not self.attempts or site.attempt < self.attempt + self.attempts)
             and self.workflow in ("", site.workflow)

@@ -114,7 +114,7 @@ def prove(
         found += [
             (trial.kind, ran, judge(ran, known))
             for trial in trials(subject, known, seed, random)
-            for ran in [trial.run(subject)]
+            for ran in [trial.run(subject, known)]
         ]
     losses = [
         replace(loss, schedule=ran.schedule, next_flags=ran.next_flags)
@@ -170,7 +170,7 @@ def _shrink(subject: Subject, known: Chart, loss: Loss) -> Loss:
     """The same mistake with as few decisions as it takes."""
 
     def again(schedule: Schedule) -> Loss | None:
-        if not fair(schedule):
+        if not fair(schedule, known.undos):
             return None
         found = judge(subject.run(schedule, next_flags=loss.next_flags), known)
         return found if found is not None and found.mistake == loss.mistake else None

@@ -110,24 +110,13 @@ def _problems(ran: Ran, chart: Chart) -> Iterator[Loss]:
     if ran.bug:
         yield Loss(BUG, ran.bug)
     if ran.status == OPEN:
-        yield from _open(ran, chart)
+        # Open with a reason is right: something is still tried.
+        if not ran.reason_to_wait:
+            yield Loss(NEVER_ENDED, "nothing more will happen, and the Workflow is open")
         return
     yield from _auxiliary(ran, chart)
     yield from _left(ran, chart)
     yield from _masked(ran, chart)
-
-
-def _open(ran: Ran, chart: Chart) -> Iterator[Loss]:
-    """Open with a reason is right: something is still tried, or an undo was refused."""
-    refused = Fate.REJECTED.value
-    if ran.reason_to_wait or any(
-        isinstance(decision, Fault)
-        and decision.fate == refused
-        and decision.activity in chart.undos
-        for decision in ran.schedule
-    ):
-        return
-    yield Loss(NEVER_ENDED, "nothing more will happen, and the Workflow is open")
 
 
 def _auxiliary(ran: Ran, chart: Chart) -> Iterator[Loss]:
@@ -176,7 +165,8 @@ def _why_left(ran: Ran, chart: Chart) -> tuple[str, str, str]:
                 why = f"a cancel request came while {op.activity} was under way"
                 return CANCEL_BROKE, op.activity, why
             return NOT_AWAITED, op.activity, f"nobody waited for {op.activity}"
-    if given_up := _given_up(undos):
+    given_up = _given_up(undos)
+    if given_up and (given_up.failed or not ran.cancels):
         return GAVE_UP, given_up.activity, f"{given_up.activity} failed and was not tried again"
     missing = _missing(ran, chart, undos)
     if ran.cancels and missing:
@@ -200,9 +190,9 @@ def _why_wrong_though_done(ran: Ran, chart: Chart, undos: Sequence[Op]) -> tuple
 
 
 def _given_up(undos: Sequence[Op]) -> Op | None:
-    """An undo whose last call failed."""
+    """An undo whose last call failed, or was stopped although nobody had asked for that."""
     last = {(op.activity, op.arguments): op for op in undos}
-    return next((op for op in last.values() if op.failed), None)
+    return next((op for op in last.values() if op.failed or op.outcome == "canceled"), None)
 
 
 def _missing(ran: Ran, chart: Chart, undos: Sequence[Op]) -> list[Op]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import itertools
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -17,7 +17,7 @@ from temporalio.api.failure.v1 import Failure
 from temporalio.exceptions import FailureError
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
-from .choices import Arrival, Choices, Drawn, Fate, Fault, Fixed, Odds, Schedule, Site
+from .choices import Arrival, Choices, Decision, Drawn, Fate, Fault, Fixed, Odds, Schedule, Site
 from .code import Code
 from .errors import NeverYields, NotDeterministic
 from .simulation import Simulation
@@ -136,9 +136,9 @@ class Subject:
             self._known[key] = self._run(Fixed(schedule), schedule, watch, next_flags)
         return self._known[key]
 
-    def by_chance(self, seed: int, *, next_flags: bool = False) -> Ran:
+    def by_chance(self, seed: int, undos: Collection[str] = (), *, next_flags: bool = False) -> Ran:
         """What comes of a seed."""
-        return self._run(_FairlyDrawn(seed, self.odds), None, False, next_flags)
+        return self._run(_FairlyDrawn(seed, self.odds, undos), None, False, next_flags)
 
     def held_before(self) -> Any:
         """What is held when nobody has done anything."""
@@ -229,7 +229,7 @@ class Subject:
     def _held(self, world: Any, told: str) -> Any:
         wanted = [world, told] if self._factory is not None else [told]
         held = self.left_behind(*wanted[: self._asks])
-        return sorted(held, key=repr) if isinstance(held, (set, frozenset)) else _copied(held)
+        return sorted(held, key=repr) if isinstance(held, (set, frozenset)) else copied(held)
 
     def _code_for(self, world: Any, next_flags: bool) -> Code:
         if self._per_world:
@@ -250,22 +250,27 @@ class Subject:
 
 
 class _FairlyDrawn(Drawn):
-    """Whoever has perhaps done it already does not say that nothing was done."""
+    def __init__(self, seed: int, odds: Odds, undos: Collection[str]) -> None:
+        super().__init__(seed, odds)
+        self._undos = undos
 
     def fate(self, site: Site) -> Fate:
         fate = super().fate(site)
-        if fate is not Fate.REJECTED or (site.attempt == 1 and site.call == 1):
+        if not self.decisions or fair(self.decisions[-1:], self._undos):
             return fate
         self.decisions[-1] = replace(self.decisions[-1], fate=Fate.OUTAGE.value)  # type: ignore[type-var]
         return Fate.OUTAGE
 
 
-def fair(schedule: Schedule) -> bool:
-    """Whether nobody says that nothing was done who has perhaps done it already."""
+def fair(schedule: Iterable[Decision], undos: Collection[str]) -> bool:
+    """Whether nobody says that nothing was done who has perhaps done it, and no undo is refused.
+
+    What to do about a refused undo only a person knows: it is no loss that any code prevents.
+    """
     return not any(
         isinstance(decision, Fault)
         and decision.fate == Fate.REJECTED.value
-        and (decision.attempt > 1 or decision.call > 1)
+        and (decision.attempt > 1 or decision.call > 1 or decision.activity in undos)
         for decision in schedule
     )
 
@@ -423,12 +428,12 @@ def _what_it_waits_for(simulation: Simulation, ops: Sequence[Op]) -> str:
 # --- comparing -----------------------------------------------------------------------------------
 
 
-def _copied(held: Any) -> Any:
+def copied(held: Any) -> Any:
     """As it is now: the world goes on."""
     if isinstance(held, Mapping):
-        return {key: _copied(value) for key, value in held.items()}
+        return {key: copied(value) for key, value in held.items()}
     if isinstance(held, (list, tuple)):
-        return [_copied(value) for value in held]
+        return [copied(value) for value in held]
     if isinstance(held, (set, frozenset)):
         return sorted(held, key=repr)
     return list(held) if inspect.isgenerator(held) else held

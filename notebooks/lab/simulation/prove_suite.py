@@ -36,7 +36,7 @@ WHAT = {
     CRASH: ("the Worker dies in each step and each undo", "whole, or nothing is left"),
     CANCEL: ("a cancel request at every moment", "whole, or nothing is left"),
     CANCEL_UNDOING: ("a cancel request, or two, at every moment of the undoing", "nothing is left"),
-    UNDO_DOWN: ("each undo's provider down for a while", "nothing is left in the end"),
+    UNDO_DOWN: ("each undo's provider down, for a while or for good", "nobody gives it up"),
     UNDO_AGAIN: ("each undo done, its reply lost or late", "undone once"),
     EVICTION: ("dropped from the Worker's cache at every moment", "as if nothing had happened"),
     PAIR: ("a fault in each step and another in each undo", "nothing is left"),
@@ -60,10 +60,10 @@ class Trial:
     seed: int = 0
     next_flags: bool = False
 
-    def run(self, subject: Subject) -> Ran:
+    def run(self, subject: Subject, known: Chart) -> Ran:
         """What comes of it."""
         if self.schedule is None:
-            return subject.by_chance(self.seed, next_flags=self.next_flags)
+            return subject.by_chance(self.seed, known.undos, next_flags=self.next_flags)
         return subject.run(self.schedule, next_flags=self.next_flags)
 
 
@@ -207,6 +207,7 @@ def _in_undos(subject: Subject, known: Chart, worst: Schedule) -> Iterator[Trial
     for undo, call in _undone(subject.run(worst), known):
         yield Trial(UNDO_DOWN, _and(worst, Fault(undo, Fate.OUTAGE.value, call)))
         yield Trial(UNDO_DOWN, _and(worst, *down_for_a_while(undo, call)))
+        yield Trial(UNDO_DOWN, _and(worst, Fault(undo, Fate.OUTAGE.value, call=0, attempts=0)))
         for fate in (Fate.LOST_REPLY, Fate.NO_REPLY, Fate.LATE, Fate.VERY_LATE, Fate.SLOW):
             yield Trial(UNDO_AGAIN, _and(worst, Fault(undo, fate.value, call)))
         for fate in (Fate.CRASH_BEFORE, Fate.CRASH_AFTER):

@@ -817,6 +817,18 @@ ANSWERS = {
         "recursive, one attempt each": Answer(RECURSIVE, CORRECT),
         "a stuck undo blocks the rest": Answer(ONE_AFTER_THE_OTHER, "blocked"),
         "its error is ignored": Answer(GIVES_UP, "gave up"),
+        "a hundred rounds": Answer(
+            STUCK_HEAD
+            + """        for _ in range(100):
+            for undo in reversed(tuple(undos)):
+                try:
+                    await call_undo(undo, trip)
+                    undos.remove(undo)
+                except ActivityError:
+                    await workflow.sleep(60)
+""",
+            "gave up",
+        ),
         "its error ends the loop": Answer(
             STUCK_HEAD
             + "        for undo in reversed(undos):\n            await call_undo(undo, trip)\n",

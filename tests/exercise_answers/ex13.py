@@ -23,6 +23,10 @@ ANSWERS = {
         "reference": Answer(RIGHT, CORRECT),
         "as a function": Answer(RIGHT.get, CORRECT),
         "in capitals": Answer({name: tool.title() for name, tool in RIGHT.items()}, CORRECT),
+        "spelled otherwise": Answer(
+            {name: tool.replace("-", "_") for name, tool in RIGHT.items()}, CORRECT
+        ),
+        "a list": Answer(list(RIGHT.values()), "bug"),
         **{f"{tool} everywhere": everywhere(tool) for tool in TOOLS},
         "a word that is none": Answer(dict.fromkeys(SITUATIONS, "kafka"), "prediction"),
         "one not answered": Answer(RIGHT | {next(iter(RIGHT)): ...}, "prediction"),

@@ -61,6 +61,45 @@ class PlaceOrder:
 """
 )
 
+STEP = "                await step(do, order)\n"
+UNDO = """            await workflow.execute_activity_method(
+                undone_by, order, start_to_close_timeout=timedelta(seconds=5)
+            )
+"""
+LIMITED = UNDO.replace("seconds=5)\n", "seconds=5), {limit}\n")
+UNDOING = "            await uninterrupted(self.undo_all(undos, order))\n"
+TELLING = "        await uninterrupted(self.tell(order))\n"
+BY_HAND = (
+    STEP.replace("step(", "self.tries("),
+    """    async def tries(self, do, order: Order) -> None:
+        for attempt in range(5):
+            try:
+                return await step(do, order, retry_policy=RetryPolicy(maximum_attempts=1))
+            except ActivityError as error:
+                no_answer = isinstance(error.cause, ApplicationError)
+                if not no_answer or error.cause.type == "Rejected" or attempt == 4:
+                    raise
+
+    async def undo_all(""",
+)
+A_CHILD_UNDOES = """@workflow.defn
+class UndoOrder:
+    @workflow.run
+    async def run(self, order: Order, undos: list[str]) -> None:
+        for name in undos:
+            await workflow.execute_activity(
+                name, order, start_to_close_timeout=timedelta(seconds=5)
+            )
+
+
+@workflow.defn
+class PlaceOrder:"""
+
+
+def with_a_list(verdict: str, *changes: tuple[str, str]) -> Answer:
+    return Answer(changed(WITH_A_LIST, *changes), verdict)
+
+
 CARD_FIRST = changed(
     SAGA,
     (
@@ -231,6 +270,45 @@ ANSWERS = {
             changed(DESK, ("if not self.shop.find_parcels(order.reference):", "if True:")),
             "done twice",
         ),
+        "a refusal without its flag": Answer(
+            changed(DESK, (", non_retryable=True", "")), "rejection retried"
+        ),
+        "what the desk remembers itself": Answer(
+            changed(
+                DESK,
+                ("self.shop = shop\n", "self.shop = shop\n        self.notes = {}\n"),
+                ("self.shop.notes", "self.notes"),
+            ),
+            "done twice",
+        ),
+        "one tombstone for all parcels": Answer(
+            changed(
+                DESK,
+                (
+                    '        self.shop.notes[order.reference, "parcel"] = "undone"\n',
+                    '        self.shop.notes["parcel"] = "undone"\n',
+                ),
+                (
+                    '        self._once(order, "parcel"',
+                    '        if "parcel" in self.shop.notes:\n'
+                    '            raise ApplicationError("undone", type="Rejected", '
+                    "non_retryable=True)\n"
+                    '        self._once(order, "parcel"',
+                ),
+            ),
+            "incomplete",
+        ),
+        "a mail that is none": Answer(changed(DESK, ("send_mail", "mail")), "email forgotten"),
+        "an endless loop": Answer(
+            changed(
+                DESK,
+                (
+                    "            self.shop.cancel_parcel(number)\n",
+                    "            pass\n        while True:\n            pass\n",
+                ),
+            ),
+            "never ended",
+        ),
         "a refusal forgotten": Answer(
             changed(DESK, ('            self.shop.notes[order.reference, what] = "refused"\n', "")),
             "not idempotent",
@@ -251,6 +329,19 @@ ANSWERS = {
                 *[parcel for parcel in shop.parcels if not parcel.canceled],
             ],
             CORRECT,
+        ),
+        "one by one": Answer(lambda shop: (each for each in shop.held()), CORRECT),
+        "by kind, empty or not": Answer(
+            lambda shop: {
+                "pieces": list(shop.reserved),
+                "all": shop.held(),
+            },
+            CORRECT,
+        ),
+        "a name that is none": Answer(lambda shop: shop.left, "bug"),
+        "it clears away": Answer(
+            lambda shop: [shop.reserved.pop() for _ in tuple(shop.reserved)] + shop.held(),
+            "table changed",
         ),
         "the sum of all money": Answer(
             lambda shop: [
@@ -283,6 +374,101 @@ ANSWERS = {
         "another failure": Answer(MASKED, "cause hidden"),
         "failure swallowed": Answer(SWALLOWED, "error swallowed"),
         "no tombstone": Answer(NO_TOMBSTONE, "no tombstone"),
-        "one key for all orders": Answer(ONE_KEY_FOR_ALL, "other"),
+        "one key for all orders": Answer(ONE_KEY_FOR_ALL, "left"),
+        "retries by hand": with_a_list(
+            CORRECT, (STEP, BY_HAND[0]), ("    async def undo_all(", BY_HAND[1])
+        ),
+        "a child undoes": with_a_list(
+            CORRECT,
+            ("@workflow.defn\nclass PlaceOrder:", A_CHILD_UNDOES),
+            (
+                "self.undo_all(undos, order)",
+                "workflow.execute_child_workflow(UndoOrder.run, "
+                "args=[order, [undo.__name__ for undo in reversed(undos)]])",
+            ),
+        ),
+        "except Exception, registered first": with_a_list(
+            "cancel missed",
+            ("except (ActivityError, asyncio.CancelledError):", "except Exception:"),
+            (UNDOING, "            await self.undo_all(undos, order)\n"),
+        ),
+        "undos not awaited": with_a_list(
+            "not awaited",
+            ("await uninterrupted(self.undo_all", "asyncio.create_task(self.undo_all"),
+        ),
+        "an undo tried for a day": with_a_list(
+            "gave up",
+            (UNDO, LIMITED.format(limit="schedule_to_close_timeout=timedelta(days=1)")),
+        ),
+        "an undo tried a thousand times": with_a_list(
+            "gave up",
+            (UNDO, LIMITED.format(limit="retry_policy=RetryPolicy(maximum_attempts=1000)")),
+        ),
+        "undone in time": with_a_list(
+            "gave up",
+            ("uninterrupted(self.undo_all(undos, order))", "self.undo_in_time(undos, order)"),
+            (
+                "    async def undo_all(",
+                "    async def undo_in_time(self, undos: list, order: Order) -> None:\n"
+                "        undoing = asyncio.wait_for(self.undo_all(undos, order), 60)\n"
+                "        await uninterrupted(undoing)\n\n"
+                "    async def undo_all(",
+            ),
+        ),
+        "nobody told": with_a_list("email forgotten", (TELLING, "")),
+        "told by a task that nobody awaits": with_a_list(
+            "not awaited", (TELLING, "        asyncio.create_task(self.tell(order))\n")
+        ),
+        "told first": with_a_list(
+            "email too early",
+            (TELLING, ""),
+            (
+                "        try:\n            for",
+                "        await self.tell(order)\n        try:\n            for",
+            ),
+        ),
+        "every step twice": with_a_list("done twice", (STEP, STEP * 2)),
+        "undone twice": with_a_list("undone twice", (UNDOING, UNDOING * 2)),
+        "a refusal asked again": with_a_list(
+            "rejection retried",
+            (
+                STEP,
+                "                while True:\n"
+                "                    try:\n"
+                "                        await step(do, order)\n"
+                "                        break\n"
+                "                    except ActivityError:\n"
+                "                        await workflow.sleep(60)\n",
+            ),
+        ),
+        "single attempts": with_a_list("blip not retried", ("attempts=3", "attempts=1")),
+        "undone after all": with_a_list(
+            "undone after success",
+            (
+                "        await uninterrupted(self.tell",
+                UNDOING[4:] + "        await uninterrupted(self.tell",
+            ),
+        ),
+        "never charged": with_a_list(
+            "incomplete", ("                (Desk.charge_card, Desk.refund_card),\n", "")
+        ),
+        "nothing undone": with_a_list("undo forgotten", (UNDOING, "")),
+        "the list is the module's": with_a_list(
+            "not deterministic",
+            ("        undos = []\n", ""),
+            ("@workflow.defn\n", "undos = []\n\n\n@workflow.defn\n"),
+        ),
+        "chance": with_a_list(
+            "not deterministic",
+            (
+                "        undos = []\n",
+                "        undos = []\n        import random\n"
+                "        await workflow.sleep(random.random())\n",
+            ),
+        ),
+        "an endless loop": with_a_list(
+            "never ended",
+            (UNDO, UNDO + "            while undos:\n                await asyncio.sleep(0)\n"),
+        ),
     },
 }

@@ -28,6 +28,11 @@ ANSWERS = {
         "one letter for all": Answer("a" * 10, "wrong choice"),
         "no such choice": Answer(but(4, "x"), "prediction"),
         "half of it": Answer(RIGHT[:5], "prediction"),
+        "a dict by texts": Answer(
+            {str(number): letter for number, letter in enumerate(RIGHT, 1)}, CORRECT
+        ),
+        "with brackets": Answer([f"{letter})" for letter in RIGHT], CORRECT),
+        "eleven letters": Answer(RIGHT + "a", "bug"),
         "no letters": Answer([1, 2, 3], "prediction"),
     }
 }

@@ -176,7 +176,7 @@ def undo_down_for_good(undo: str) -> Trial:
     changes = {"confirmation_code": TEST_DECLINE}
     faults = (fault_at(undo, Fault.OUTAGE),)
     scenario = Scenario(f"{undo}: down for good", "undo down", changes, faults)
-    return Trial(scenario, "nobody gives it up", (never_given_up(undo),), looks=4_000)
+    return Trial(scenario, "nobody gives it up", (never_given_up(undo),), looks=8_000)
 
 
 def _failing(name: str, *faults: ScriptedFault) -> Trial:

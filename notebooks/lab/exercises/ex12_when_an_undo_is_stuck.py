@@ -365,6 +365,7 @@ in_time = WorkflowExercise(
             emailed,
             within(1, "too slow"),
             changes={"book_within_seconds": 3600},
+            taking=_SLOW,
         ),
         _due("the hotel is silent", UNDONE_IN_TIME, *_TOO_LATE, faults=(_SILENT,)),
         _due(

@@ -128,7 +128,7 @@ class WorkflowExercise(CellExercise):
         found = await self.try_out(loaded)
         if any(unattempted(one) for each in found for one in each):
             return ReportCard(self.title, note=UNATTEMPTED)
-        lines = [*(judged(each) for each in found), *(await self.further_lines(loaded))]
+        lines = [*(await self.further_lines(loaded)), *(judged(each) for each in found)]
         simulated = sum(len(each) for each in found)
         if not any(line.problem for line in lines):
             lines += await asyncio.to_thread(self._elsewhere, loaded)

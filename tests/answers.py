@@ -6,6 +6,7 @@ each kind were refused although right, accepted although wrong, or named otherwi
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import sys
 from collections.abc import Sequence
@@ -52,6 +53,7 @@ def covering(answers: Sequence[Generated]) -> list[Generated]:
 
 def main() -> None:
     """Print the table."""
+    argparse.ArgumentParser(prog="python -m tests.answers", description=__doc__).parse_args()
     rows: dict[str, list[int]] = {}
     for answer in all_answers():
         card = card_of(answer.exercise, answer.given)

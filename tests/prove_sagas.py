@@ -13,7 +13,7 @@ from temporalio import activity, workflow
 from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError, ApplicationError
 
-from travel.saga import Saga, uninterrupted
+from travel.saga import Saga, uninterrupted, wait_through
 
 
 @dataclass(frozen=True)
@@ -201,6 +201,36 @@ class ByUpdate:
                 raise ApplicationError("Not approved.")
             await step(saga, Stall.pay, Stall.pay_back, order)
         return "done"
+
+
+@workflow.defn
+class AsksAPerson:
+    """An undo that fails for two days waits until somebody says that it may be tried again."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    @workflow.run
+    async def run(self, order: Order) -> str:
+        try:
+            await call(Stall.take_apples, order)
+            await call(Stall.pay, order)
+        except (ActivityError, asyncio.CancelledError):
+            await uninterrupted(self.give_back(order))
+            raise
+        return "done"
+
+    async def give_back(self, order: Order) -> None:
+        for wanted in (Stall.pay_back, Stall.return_apples):
+            for turn in range(1_000):
+                with contextlib.suppress(ActivityError):
+                    await undo(wanted, order, schedule_to_close_timeout=timedelta(days=2))
+                    break
+                await wait_through(lambda turn=turn: self.calls > turn)
+
+    @workflow.signal
+    def try_again(self) -> None:
+        self.calls += 1
 
 
 @workflow.defn

@@ -22,6 +22,7 @@ from lab.shop import Shop, hasty
 from lab.simulation import CannotProve, Proof, Schedule, Update, prove
 from prove_sagas import (
     Answering,
+    AsksAPerson,
     ByUpdate,
     Careless,
     Forgetful,
@@ -62,6 +63,11 @@ def test_other_shapes_hold(workflow: type) -> None:
     proof = proven(workflow)
     assert proof.holds, proof
     assert proof.chart.undo_of["take_apples"] == "return_apples"
+
+
+def test_an_undo_that_is_down_for_good_may_wait_for_a_person() -> None:
+    proof = proven(AsksAPerson)
+    assert proof.holds, proof
 
 
 def test_steps_in_child_workflows() -> None:

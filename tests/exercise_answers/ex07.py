@@ -107,10 +107,10 @@ def book_with_states(calls: dict[str, Any], key: str, action: Any) -> Any:
 
 
 def cancel_with_states(calls: dict[str, Any], key: str, action: Any) -> None:
-    state, _ = calls.pop(key, ("new", None))
-    calls[key] = ("undone", None)
+    state, _ = calls.get(key, ("new", None))
     if state == "done":
         action()
+    calls[key] = ("undone", None)
 
 
 def book_with_two_keys(calls: dict[str, Any], key: str, action: Any) -> Any:

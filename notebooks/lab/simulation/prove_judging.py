@@ -110,13 +110,22 @@ def _problems(ran: Ran, chart: Chart) -> Iterator[Loss]:
     if ran.bug:
         yield Loss(BUG, ran.bug)
     if ran.status == OPEN:
-        # Open with a reason is right: something is still tried.
-        if not ran.reason_to_wait:
+        if not ran.reason_to_wait and not _down_for_good(ran, chart):
             yield Loss(NEVER_ENDED, "nothing more will happen, and the Workflow is open")
         return
     yield from _auxiliary(ran, chart)
     yield from _left(ran, chart)
     yield from _masked(ran, chart)
+
+
+def _down_for_good(ran: Ran, chart: Chart) -> bool:
+    """Whether an undo can never succeed. Then it is right to ask a person, and to wait."""
+    return any(
+        isinstance(decision, Fault)
+        and decision.activity in chart.undos
+        and not (decision.call or decision.attempts)
+        for decision in ran.schedule
+    )
 
 
 def _auxiliary(ran: Ran, chart: Chart) -> Iterator[Loss]:

@@ -119,6 +119,15 @@ TESTS = [
     Scenario("cancel while undoing", "mine", DECLINED, cancels=(CancelAt("cancel_hotel"),)),
 ]
 
+WITH_A_QUERY = TRIP.rstrip() + """
+
+    @workflow.query
+    def names(self) -> list[str]:
+        names = []
+        names.append("insurance")
+        return names
+"""
+
 ANSWERS = {
     "insurance_desk": {
         "untouched": Answer(insurance_desk.skeleton, UNTOUCHED),
@@ -167,6 +176,7 @@ ANSWERS = {
             CORRECT,
         ),
         "for a Saga": Answer(Submission(TESTS, IN_PRODUCTION), CORRECT),
+        "a list in a query": Answer(Submission(TESTS, WITH_A_QUERY), CORRECT),
         "only the happy path": Answer(Submission(TESTS[:1], TRIP), "mutant survives"),
         "no lost replies": Answer(Submission([*TESTS[:2], TESTS[-1]], TRIP), "mutant survives"),
     },

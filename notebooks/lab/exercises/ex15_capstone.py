@@ -7,6 +7,7 @@ import inspect
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -459,8 +460,8 @@ class Submission:
 class MutantExercise(Exercise):
     """The answer is a list of scenarios; every mutant of the learner's Workflow must fail one.
 
-    A mutant that none of the course's own scenarios notices either is none: what was
-    changed has nothing to do with the saga.
+    A mutant that none of the course's own scenarios tells from the original is none: what
+    was changed has nothing to do with the saga.
     """
 
     trip: InsuredExercise = field(default=insured_trip)
@@ -483,20 +484,28 @@ class MutantExercise(Exercise):
         trials = [Trial(test, "holds for your own code", (nothing_left,)) for test in answer.tests]
         desk = load_desk(answer.desk_cell)
         loaded = self.trip.answer(answer.cell, desk)
-        own = [judged(each) for each in simulate_trials(self.trip.run_of(loaded, desk), trials)]
+        run = self.trip.run_of(loaded, desk)
+        own = [judged(each) for each in simulate_trials(run, trials)]
         if any(line.problem for line in own):
             return ReportCard(self.title, own, "First your own code has to pass your tests.")
-        lines = [self._line(mutant, desk, trials) for mutant in mutants(answer.cell)]
+        passed = cache(lambda: _passed_by(run))
+        lines = [self._line(mutant, desk, trials, passed) for mutant in mutants(answer.cell)]
         return ReportCard(self.title, [line for line in lines if line is not None])
 
-    def _line(self, mutant: Mutant, desk: Any, trials: Sequence[Trial]) -> Line | None:
+    def _line(
+        self,
+        mutant: Mutant,
+        desk: Any,
+        trials: Sequence[Trial],
+        passed: Callable[[], Sequence[Trial]],
+    ) -> Line | None:
         try:
             run = self.trip.run_of(self.trip.answer(mutant.cell, desk), desk)
         except CellProblem:  # broken so that it is no Workflow any more
             return None
         if caught := first_to_object(run, trials):
             return Line(mutant.change, f'noticed by "{caught}"')
-        if not first_to_object(run, _everything()):
+        if not first_to_object(run, passed()):
             return None
         problem = Problem("mutant survives", "all your tests pass, as if nothing had happened")
         return Line(mutant.change, "noticed by one of your tests", problem)
@@ -506,6 +515,13 @@ def _no_scenario(tests: Any) -> str:
     if not isinstance(tests, Sequence):
         return f"{tests!r:.60}"
     return next((f"{test!r:.60}" for test in tests if not isinstance(test, Scenario)), "")
+
+
+def _passed_by(run: Run) -> list[Trial]:
+    """Every scenario that the original holds against: no other tells it from a mutant."""
+    everything = _everything()
+    found = simulate_trials(run, everything)
+    return [t for t, each in zip(everything, found, strict=False) if judged(each).problem is None]
 
 
 def _everything() -> list[Trial]:

@@ -1,10 +1,12 @@
 """Clients: what the environment says, and one clear sentence for all that can be wrong."""
 
 import asyncio
+import gc
 import os
 import socket
 import subprocess
 import sys
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -526,3 +528,10 @@ def _unknown_namespace() -> RPCError:
             return caught.value
 
     return asyncio.run(ask())
+
+
+def test_the_runtime_stays_to_the_end_of_the_process() -> None:
+    """From Python 3.14 on a process that frees it at its end may never end."""
+    runtime = weakref.ref(quiet_runtime.__wrapped__())
+    gc.collect()
+    assert runtime() is not None

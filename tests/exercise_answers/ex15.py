@@ -119,7 +119,9 @@ TESTS = [
     Scenario("cancel while undoing", "mine", DECLINED, cancels=(CancelAt("cancel_hotel"),)),
 ]
 
-WITH_A_QUERY = TRIP.rstrip() + """
+WITH_A_QUERY = (
+    TRIP.rstrip()
+    + """
 
     @workflow.query
     def names(self) -> list[str]:
@@ -127,6 +129,7 @@ WITH_A_QUERY = TRIP.rstrip() + """
         names.append("insurance")
         return names
 """
+)
 
 ANSWERS = {
     "insurance_desk": {

@@ -13,7 +13,7 @@ from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
 from travel.errors import InvalidInput
-from travel.temporal.runtime import ERRORS_ONLY
+from travel.temporal.runtime import ERRORS_ONLY, never_freed
 
 HOUR = 3600.0
 BUCKETS = [1.0, 10.0, 60.0, 600.0, HOUR, 6 * HOUR, 24 * HOUR, 7 * 24 * HOUR, 30 * 24 * HOUR]
@@ -37,7 +37,9 @@ def runtime_with_metrics(port: int) -> Runtime:
         histogram_bucket_overrides={"travel_undo_stuck": BUCKETS, "travel_saga_undoing": BUCKETS},
     )
     try:
-        return Runtime(telemetry=TelemetryConfig(logging=ERRORS_ONLY, metrics=prometheus))
+        return never_freed(
+            Runtime(telemetry=TelemetryConfig(logging=ERRORS_ONLY, metrics=prometheus))
+        )
     except ValueError as error:
         raise InvalidInput(
             f"Metrics cannot be served on port {port} ({error}); expected a free port."

@@ -43,6 +43,9 @@ PATIENCE_SECONDS = 3600
 START_SECONDS, STARTS = 600, 4
 """After that a learner restarts a kernel that does not answer, and how often one is started."""
 
+INTERRUPTS = 60
+"""Tries to interrupt a cell before its kernel is restarted, one in five seconds."""
+
 LEAVING_SECONDS = 300
 
 HABITS = ("calm", "interrupts", "calm", "restarts", "calm", "is killed")
@@ -97,10 +100,17 @@ class Learner:
     async def _interrupted(self, kernel: NotebookClient, after_seconds: float) -> None:
         running = asyncio.create_task(self._run(kernel, upto=FIRST_TRIP))
         await asyncio.wait([running], timeout=after_seconds)
-        while not running.done():
+        for _ in range(INTERRUPTS):
+            if running.done():
+                break
             await kernel.km.interrupt_kernel()
             await asyncio.wait([running], timeout=5)
-        with suppress(CellExecutionError):  # KeyboardInterrupt: what was asked for
+        if not running.done():  # ipykernel itself was hit, between two cells, and lost the next
+            running.cancel()
+            self.started_again += 1
+            await kernel.km.restart_kernel(now=True)
+            await self._answer(kernel)
+        with suppress(CellExecutionError, asyncio.CancelledError):  # what was asked for
             await running
 
     async def _run_all(self, kernel: NotebookClient, began: float | None = None) -> None:

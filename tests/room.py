@@ -105,13 +105,15 @@ class Learner:
                 break
             await kernel.km.interrupt_kernel()
             await asyncio.wait([running], timeout=5)
-        if not running.done():  # ipykernel itself was hit, between two cells, and lost the next
-            running.cancel()
-            self.started_again += 1
-            await kernel.km.restart_kernel(now=True)
-            await self._answer(kernel)
-        with suppress(CellExecutionError, asyncio.CancelledError):  # what was asked for
-            await running
+        if running.done():
+            with suppress(CellExecutionError):  # KeyboardInterrupt: what was asked for
+                running.result()
+            return
+        # ipykernel itself was hit, between two cells, and has lost the next.
+        running.cancel()
+        self.started_again += 1
+        await kernel.km.restart_kernel(now=True)
+        await self._answer(kernel)
 
     async def _run_all(self, kernel: NotebookClient, began: float | None = None) -> None:
         for index, cell in _code(kernel):

@@ -111,6 +111,7 @@ class Learner:
             return
         # ipykernel itself was hit, between two cells, and has lost the next.
         running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
         self.started_again += 1
         await kernel.km.restart_kernel(now=True)
         await self._answer(kernel)
@@ -152,7 +153,11 @@ class Learner:
 
     async def _start(self, kernel: NotebookClient) -> None:
         kernel.km = AsyncKernelManager(kernel_name="python3")
-        await kernel.km.start_kernel(env=self.environment, cwd=str(ROOT / "notebooks"))
+        await kernel.km.start_kernel(
+            extra_arguments=["--HistoryManager.hist_file=:memory:"],  # not one file for all
+            env=self.environment,
+            cwd=str(ROOT / "notebooks"),
+        )
         kernel.kc = kernel.km.client()
         kernel.kc.allow_stdin = False
         kernel.kc.start_channels()

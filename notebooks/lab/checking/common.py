@@ -151,17 +151,14 @@ HOURS = 150
 
 def undo_down(undo: str, attempts: int = 5) -> Trial:
     """``undo`` fails a few times: its provider is down for a while."""
-    faults = (fault_at(undo, Fault.OUTAGE, *range(1, attempts + 1)),)
-    changes = {"confirmation_code": TEST_DECLINE}
-    scenario = Scenario(f"{undo}: down for a while", "undo down", changes, faults)
-    return Trial(scenario, NOTHING_HELD, (released,))
+    down = fault_at(undo, Fault.OUTAGE, *range(1, attempts + 1))
+    return Trial(_declined(f"{undo}: down for a while", down), NOTHING_HELD, (released,))
 
 
 def undo_put_off(undo: str, days: int = 210) -> Trial:
     """The provider of ``undo`` asks to come again tomorrow, day after day."""
-    trial = undo_down(undo)
-    scenario = replace(trial.scenario, name=f"{undo}: not today, day after day", faults=())
-    return replace(trial, scenario=scenario, later={undo: days})
+    scenario = _declined(f"{undo}: not today, day after day")
+    return Trial(scenario, NOTHING_HELD, (released,), later={undo: days})
 
 
 def undo_down_others_first(undo: str) -> Trial:
@@ -173,10 +170,13 @@ def undo_down_others_first(undo: str) -> Trial:
 
 def undo_down_for_good(undo: str) -> Trial:
     """However long one looks, it is still tried."""
-    changes = {"confirmation_code": TEST_DECLINE}
-    faults = (fault_at(undo, Fault.OUTAGE),)
-    scenario = Scenario(f"{undo}: down for good", "undo down", changes, faults)
+    scenario = _declined(f"{undo}: down for good", fault_at(undo, Fault.OUTAGE))
     return Trial(scenario, "nobody gives it up", (never_given_up(undo),), looks=8_000)
+
+
+def _declined(name: str, *faults: ScriptedFault) -> Scenario:
+    """The last step is refused, so everything has to be undone."""
+    return Scenario(name, "undo down", {"confirmation_code": TEST_DECLINE}, faults)
 
 
 def _failing(name: str, *faults: ScriptedFault) -> Trial:

@@ -219,7 +219,7 @@ class Saga:
     @property
     def _failed(self) -> bool:
         """Whether this saga has failed, or one in whose block its own block runs."""
-        return self._failure is not None or (self._around is not None and self._around._failed)
+        return self.compensating or (self._around is not None and self._around._failed)
 
     # --- the way forward ----------------------------------------------------------
 

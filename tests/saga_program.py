@@ -115,6 +115,10 @@ class Interpreter:
             await workflow.wait_condition(workflow.all_handlers_finished)
         return "completed"
 
+    async def in_signal(self, body: Body) -> None:
+        self.signals.append(asyncio.current_task())
+        await self._all(body, self.basket)
+
     async def _all(self, body: Body, saga: Any) -> None:
         for statement in body:
             await getattr(self, f"_{statement[0]}")(saga, *statement[1:])
@@ -122,19 +126,19 @@ class Interpreter:
     # --- statements ---------------------------------------------------------------
 
     async def _step(self, saga: Any, name: str, do: str, undo: str) -> None:
-        in_signal = asyncio.current_task() in self.signals
+        by_signal = asyncio.current_task() in self.signals
 
         async def forward() -> None:
             self.trace.append(["began", name, saga.label])
             try:
-                await carry_out()
+                await attempt()
             except FailureError:
-                if in_signal:
+                if by_signal:
                     self.trace.append(["failed in a Signal handler", name, saga.label])
                 raise
             self.trace.append(["came back", name])
 
-        async def carry_out() -> None:
+        async def attempt() -> None:
             if do == "slow":
                 await workflow.sleep(100)
             if do == "child":
@@ -313,8 +317,7 @@ class Program(Interpreter):
 
     @workflow.signal
     async def signalled(self, body: Body) -> None:
-        self.signals.append(asyncio.current_task())
-        await self._all(body, self.basket)
+        await self.in_signal(body)
 
     @workflow.update
     async def updated(self, body: Body) -> None:
@@ -342,8 +345,7 @@ class FirstEdition(Interpreter):
 
     @workflow.signal
     async def signalled(self, body: Body) -> None:
-        self.signals.append(asyncio.current_task())
-        await self._all(body, self.basket)
+        await self.in_signal(body)
 
     @workflow.update
     async def updated(self, body: Body) -> None:

@@ -135,11 +135,11 @@ def write(name: str, histories: dict[str, Any]) -> None:
     (FOLDER / f"{name}.json").write_text("{\n" + ",\n".join(lines) + "\n}\n")
 
 
-async def record_all(names: Iterable[str]) -> None:
+async def record_all(designs: Iterable[Any]) -> None:
     """Record, a design after the other."""
-    for name in names:
-        write(name, await record(all_designs()[name]))
-        print(f"{name} recorded", flush=True)
+    for design in designs:
+        write(design.__name__, await record(design))
+        print(f"{design.__name__} recorded", flush=True)
 
 
 def main() -> None:
@@ -150,7 +150,8 @@ def main() -> None:
     parser.add_argument(
         "designs", nargs="*", metavar="NAME", choices=[*designs, []], help="default: new ones"
     )
-    asyncio.run(record_all(parser.parse_args().designs or new))
+    names = parser.parse_args().designs or new
+    asyncio.run(record_all(designs[name] for name in names))
 
 
 if __name__ == "__main__":

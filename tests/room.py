@@ -91,8 +91,7 @@ class Learner:
                 await self._run(kernel, upto=FIRST_TRIP)
                 pid = _pid(kernel)
                 if self.habit == "restarts":
-                    await kernel.km.restart_kernel(now=True)
-                    await self._answer(kernel)
+                    await self._restart(kernel)
                     await self._run(kernel, upto=FIRST_TRIP)
                 else:
                     os.kill(pid, 9)
@@ -113,8 +112,7 @@ class Learner:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
         self.started_again += 1
-        await kernel.km.restart_kernel(now=True)
-        await self._answer(kernel)
+        await self._restart(kernel)
 
     async def _run_all(self, kernel: NotebookClient, began: float | None = None) -> None:
         for index, cell in _code(kernel):
@@ -161,6 +159,10 @@ class Learner:
         kernel.kc = kernel.km.client()
         kernel.kc.allow_stdin = False
         kernel.kc.start_channels()
+
+    async def _restart(self, kernel: NotebookClient) -> None:
+        await kernel.km.restart_kernel(now=True)
+        await self._answer(kernel)
 
     async def _answer(self, kernel: NotebookClient) -> None:
         """Wait until a kernel answers; in place of one that dies at its start comes another.

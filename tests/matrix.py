@@ -372,15 +372,15 @@ async def run_cases(design: Any, cases: Sequence[Case]) -> list[Result]:
 
 
 @asynccontextmanager
-async def planned(design: Any) -> AsyncIterator[tuple[System, Plans]]:
-    """A system whose Worker carries out plans as well."""
+async def planned(design: Any, *more: Interceptor) -> AsyncIterator[tuple[System, Plans]]:
+    """A system whose Worker carries out plans as well; ``more`` come first."""
     triggers, switch = Triggers(), SwitchableFaults()
     injection = FaultInjection(switch)
     plans = Plans(lambda workflow_id: handles(workflow_id), injection.send_late)
     with ThreadPoolExecutor(ATTEMPTS) as threads:
         system = await start(
             designs=[design],
-            interceptors=[triggers, plans, injection],
+            interceptors=[*more, triggers, plans, injection, triggers.in_flight],
             max_concurrent_activities=ATTEMPTS,
             activity_executor=threads,
         )

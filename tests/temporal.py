@@ -52,10 +52,14 @@ def a_new_trip(code: str = "TEST", **changes: Any) -> TripRequest:
 # --- one test's system --------------------------------------------------------
 
 
+OUTLIVES = (Fault.NO_REPLY, Fault.LATE_COMMIT)
+"""The faults after which an attempt ends by its timeout only."""
+
+
 class Patient(Interceptor):
     """Gives every attempt ten minutes, so that no trip fails because the machine is slow.
 
-    For trips whose every attempt ends by itself.
+    For trips whose every attempt ends by itself: none that ``OUTLIVES`` its timeout.
     """
 
     def workflow_interceptor_class(
@@ -191,12 +195,19 @@ async def running_system(
     gate: Gate | None = None,
     more: Sequence[Interceptor] = (),
     workflows: Sequence[type] = WORKFLOWS,
+    patient: bool = True,
     **options: Any,
 ) -> AsyncIterator[System]:
-    """A system whose Workflows run on a virtual clock. ``more`` are further interceptors."""
-    model = ScriptedFaults(tuple(faults)) if isinstance(faults, Sequence) else faults
-    injection = FaultInjection(model)
-    interceptors = [*more, *([gate] if gate else []), injection]
+    """A system whose Workflows run on a virtual clock. ``more`` are further interceptors.
+
+    If ``patient``, and no fault is to outlive a timeout, attempts have none that a slow
+    machine reaches.
+    """
+    script = tuple(faults) if isinstance(faults, Sequence) else ()
+    patient = patient and not any(fault.fault in OUTLIVES for fault in script)
+    injection = FaultInjection(ScriptedFaults(script) if isinstance(faults, Sequence) else faults)
+    own = [*([Patient()] if patient else []), *([gate] if gate else [])]
+    interceptors = [*own, *more, injection]
     client = TimeSkipper(await connect(address)).client
     queue = f"test-{uuid4().hex}"
     async with running_worker(

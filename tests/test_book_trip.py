@@ -178,7 +178,7 @@ def test_every_activity_has_a_timeout_and_only_undos_retry_without_limit(
     temporal_address: str, db: Database
 ) -> None:
     async def test() -> None:
-        async with running_system(temporal_address, db) as system:
+        async with running_system(temporal_address, db, patient=False) as system:
             _, handle = await system.book(a_new_trip(TEST_DECLINE))
             async for event in handle.fetch_history_events():
                 if event.event_type != EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:

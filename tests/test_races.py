@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from typing import Any
@@ -14,7 +14,7 @@ from uuid import uuid4
 import pytest
 from lab.breaking.scenarios import request_for
 from sqlalchemy import Connection, delete, func, insert, select, update
-from temporal import Patient, System, a_new_trip, compensations, run, running_system
+from temporal import System, a_new_trip, compensations, run, running_system
 from temporalio import activity
 from temporalio.client import Client
 from temporalio.service import RPCError
@@ -34,13 +34,6 @@ MANY = 30
 def spread(number: int) -> TripRequest:
     """A trip in nobody's way, under a code that the shared server has not seen."""
     return replace(request_for(number), confirmation_code=f"RACE-{uuid4().hex}")
-
-
-def racing_system(
-    address: str, database: Database, *interceptors: Interceptor, **options: Any
-) -> AbstractAsyncContextManager[System]:
-    """A system in which nothing goes wrong by itself, however slow the machine."""
-    return running_system(address, database, more=[Patient(), *interceptors], **options)
 
 
 def clean(database: Database) -> Report:
@@ -103,7 +96,7 @@ def test_many_trips_for_the_last_one(
     trips = [a_new_trip(passengers=[Passenger("Ada")]) for _ in range(MANY)]
 
     async def test() -> list[TripResult]:
-        async with racing_system(temporal_address, sqlite_database, workflows=[design]) as system:
+        async with running_system(temporal_address, sqlite_database, workflows=[design]) as system:
             return await book_trips(
                 system.client, system.database, trips, design=design, queue=system.queue
             )
@@ -130,7 +123,7 @@ def test_stays_that_overlap_never_share_a_night_or_a_day(
     trips = [stay(first, nights) for first in range(10) for nights in (1, 2, 3)]
 
     async def test() -> list[TripResult]:
-        async with racing_system(temporal_address, sqlite_database) as system:
+        async with running_system(temporal_address, sqlite_database) as system:
             return await book_trips(system.client, system.database, trips, queue=system.queue)
 
     with sqlite_database.transaction() as connection:
@@ -149,7 +142,7 @@ def test_the_same_trips_submitted_by_three_clients_at_once(
     trips = [spread(number) for number in range(1, 16)]
 
     async def test() -> list[list[TripResult]]:
-        async with racing_system(temporal_address, sqlite_database) as system:
+        async with running_system(temporal_address, sqlite_database) as system:
             submit = [
                 book_trips(system.client, system.database, trips, queue=system.queue)
                 for _ in range(3)
@@ -174,7 +167,7 @@ def test_two_customers_with_the_same_confirmation_code(
     ]
 
     async def test() -> list[TripResult]:
-        async with racing_system(temporal_address, sqlite_database) as system:
+        async with running_system(temporal_address, sqlite_database) as system:
             return await book_trips(
                 system.client, system.database, [*mine, *theirs], queue=system.queue
             )
@@ -266,8 +259,8 @@ def test_a_cancel_at_any_moment_is_all_or_nothing(
     cancel = CancelSoon(after)
 
     async def test() -> list[tuple[bool, list[str]]]:
-        async with racing_system(
-            temporal_address, sqlite_database, cancel, workflows=[design]
+        async with running_system(
+            temporal_address, sqlite_database, more=[cancel], workflows=[design]
         ) as system:
             return await book_and_cancel(system, cancel, trips, design)
 

@@ -415,6 +415,33 @@ def test_any_customer_can_be_asked_about() -> None:
     run(test())
 
 
+class StaleList(Reconciliation):
+    """The server's list still has whoever is asked about."""
+
+    async def _running(self, ids: Sequence[str]) -> set[str]:
+        return {*ids}
+
+
+def test_who_ended_a_moment_ago_is_still_in_the_list(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Among few it is found at once, among many by the next run."""
+
+    async def test() -> None:
+        async with patient() as (system, plans):
+            trips = await stopped_at(system, plans, FORWARD[1:4], terminate_after_commit)
+
+            async def found() -> list[str]:
+                stale = StaleList(system.database, system.client)
+                abandoned = ActivityEnvironment().run(stale.find_abandoned_trips)
+                return [trip.confirmation_code for trip in await background().run(abandoned)]
+
+            with monkeypatch.context() as many:
+                many.setattr("travel.reconciliation.FEW", 2)
+                assert await found() == []
+            assert await found() == codes(trips)
+
+    run(test())
+
+
 class Counts(Reconciliation):
     """Counts the trips that the server is asked about one by one."""
 

@@ -24,6 +24,9 @@ from travel.store.unfinished import Unfinished, unfinished
 BATCH = 200
 """Trips a run at most, so that its Event History stays short; the next run takes the rest."""
 
+FEW = 100
+"""So many unfinished trips are asked about one by one, and none that ended is missed."""
+
 IDS_A_QUERY = 50
 AT_ONCE = 20
 """Trips that the server is asked about at the same time."""
@@ -86,7 +89,8 @@ class Reconciliation:
 
     async def _ended(self, trips: Sequence[Unfinished]) -> dict[str, Outcome | None]:
         """Those without a running Workflow, by code, and what its end said of the trip."""
-        running = await self._running([trip.workflow_id for trip in trips])
+        ids = [trip.workflow_id for trip in trips]
+        running = await self._running(ids) if len(ids) > FEW else set()
         slots = asyncio.Semaphore(AT_ONCE)
 
         async def ask(trip: Unfinished) -> tuple[str, WorkflowExecutionStatus | None]:
@@ -101,7 +105,8 @@ class Reconciliation:
         """The ids of running Workflows among these, as far as the server's list has them.
 
         It lags behind, and has ways of its own with quotation marks. So it spares us
-        questions and answers none: whoever is not in it is asked about.
+        questions and answers none: whoever is not in it is asked about, and who ended a
+        moment ago and is still in it waits for the next run.
         """
         found: set[str] = set()
         for first in range(0, len(ids), IDS_A_QUERY):

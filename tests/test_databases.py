@@ -12,7 +12,9 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -276,6 +278,22 @@ def test_another_programs_file_is_left_alone(tmp_path: Path, wal: bool) -> None:
     with pytest.raises(InvalidInput, match="another program"):
         open_database(sqlite_url(file))
     assert everything_in(tmp_path) == before
+
+
+def test_who_finds_the_file_locked_by_somebody_who_opens_it_too_waits(
+    sqlite_database: Database, sqlite_url: str
+) -> None:
+    """SQLite waits for every lock but that of the switch to its write-ahead log."""
+    sqlite_database.close()
+    with closing(sqlite3.connect(make_url(sqlite_url).database or "")) as other:
+        other.execute("PRAGMA journal_mode = DELETE")
+        other.execute("BEGIN IMMEDIATE")
+        with ThreadPoolExecutor(1) as thread:
+            opened = thread.submit(open_database, sqlite_url)
+            time.sleep(0.5)
+            assert not opened.done()
+            other.rollback()
+            opened.result().close()
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
@@ -54,6 +55,11 @@ from travel.store.files import engine_to_read, refuse_strangers
 AnyRow = Row[*tuple[Any, ...]]
 
 READ_ONLY = "travel_read_only"
+
+LOCK_SECONDS = 30.0
+"""How long somebody waits for another writer of an SQLite file."""
+
+LOCK_POLL_SECONDS = 0.01
 
 metadata = MetaData()
 
@@ -353,7 +359,7 @@ _OPTIONS: dict[str, Any] = {
 
 def _open(where: URL) -> Database:
     if where.get_backend_name() == "sqlite":
-        engine = create_engine(where, connect_args={"timeout": 30}, **_OPTIONS)
+        engine = create_engine(where, connect_args={"timeout": LOCK_SECONDS}, **_OPTIONS)
         _configure_sqlite(engine)
         return Database(engine, where)
     try:
@@ -437,7 +443,7 @@ def _configure_sqlite(engine: Engine) -> None:
     @event.listens_for(engine, "connect")
     def on_connect(connection: sqlite3.Connection, _record: object) -> None:
         connection.isolation_level = None  # the "begin" event below begins
-        connection.execute("PRAGMA journal_mode = WAL")
+        _use_write_ahead_log(connection)
         # A killed process loses nothing in WAL mode; only a power cut could.
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA foreign_keys = ON")
@@ -448,3 +454,20 @@ def _configure_sqlite(engine: Engine) -> None:
         # that have both read could each wait for the other to let it write.
         read_only = connection.get_execution_options().get(READ_ONLY)
         connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+
+
+def _use_write_ahead_log(connection: sqlite3.Connection) -> None:
+    """Wait for others who do the same: for this one lock SQLite itself does not wait.
+
+    Else one of several Workers that start at once on a new file would be told that it is
+    locked.
+    """
+    deadline = time.monotonic() + LOCK_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:  # its low byte is the kind
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+        time.sleep(LOCK_POLL_SECONDS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import importlib
 import itertools
 import sys
@@ -500,6 +501,44 @@ def test_an_eviction_finds_it_too() -> None:
     code = Code([CountsOutside], [book])
     outcome = trial(CountsOutside, code, verify=False).run([Evict(2)])
     assert isinstance(outcome.problem, NotDeterministic)
+
+
+@workflow.defn
+class UndoesWhateverHappens:
+    @workflow.run
+    async def run(self) -> None:
+        try:
+            await workflow.sleep(timedelta(days=1))
+        finally:
+            await workflow.execute_activity(cancel, "room", **UNDO)
+
+
+@workflow.defn(sandboxed=False)
+class Tidies:
+    @workflow.run
+    async def run(self) -> None:
+        gc.collect()
+        await workflow.execute_activity(book, "car", **STEP)
+
+
+def leave_open() -> None:
+    """A simulation that nobody closes, with its Workflow in the middle of something."""
+    simulation = Simulation(Code([UndoesWhateverHappens], [cancel]))
+    handle = simulation.start(UndoesWhateverHappens)
+    simulation.run(until=lambda: bool(handle.last.timers))
+    assert simulation.scheduled == []
+
+
+def test_a_simulation_that_was_not_closed_disturbs_no_other() -> None:
+    """Its Workflow, collected while another runs, would ask for its undo in the other's name."""
+    gc.disable()
+    try:
+        leave_open()
+        outcome = trial(Tidies, Code([Tidies], [book])).run()
+    finally:
+        gc.enable()
+    assert (outcome.status, outcome.problem) == ("completed", None)
+    assert outcome.scheduled == ["book"]
 
 
 BY_HASH = """

@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Any
 from temporalio.client import WorkflowHistory
 from temporalio.worker import WorkflowInstance
 
+from . import instances
 from .errors import NotDeterministic, SimulationError
-from .run import Job, evict
+from .run import Job
 
 if TYPE_CHECKING:
     from .run import Activation, Run
@@ -64,7 +65,7 @@ def catch_up(run: Run) -> None:
 def verify(run: Run) -> None:
     """Replay a run from its beginning in a fresh instance; raise ``NotDeterministic`` or not."""
     if run.journal:
-        evict(run, _replayed(run, run.journal))
+        instances.evict(_replayed(run, run.journal), run.run_id, run.what)
 
 
 def _replayed(run: Run, journal: list[Activation]) -> WorkflowInstance:
@@ -84,7 +85,7 @@ def _replayed(run: Run, journal: list[Activation]) -> WorkflowInstance:
         act = run.activation(jobs, entry.now, entry.history_length, True, flags[entry.task])
         if instance is None:
             instance = run.create_instance(act)
-        completion = run.server.guarded(run, instance, act)
+        completion = instances.activate(instance, act, run.what)
         _compare(run, entry, completion)
     assert instance is not None, "a journal has a first entry"
     return instance

@@ -28,11 +28,11 @@ from temporalio.bridge.proto.workflow_commands.workflow_commands_pb2 import (
 from temporalio.bridge.proto.workflow_completion import WorkflowActivationCompletion
 from temporalio.worker import WorkflowInstance, WorkflowInstanceDetails
 
+from . import instances
 from .code import Code
 from .errors import NotSimulated
 from .events import Events, timestamp
 from .forms import new_failure
-from .guard import Counted
 from .loop import birthplace
 from .seeds import randomness_seed
 
@@ -261,7 +261,7 @@ class Run:
         act = self.activation(jobs, now, self.events_seen, replaying, self.flags)
         if self.instance is None:
             self.instance = self.create_instance(act)
-        return self.server.guarded(self, self.instance, act)
+        return instances.activate(self.instance, act, self.what)
 
     def activation(
         self, jobs: Iterable[Job], now: int, length: int, replaying: bool, flags: Iterable[int]
@@ -277,6 +277,11 @@ class Run:
             available_internal_flags=sorted(flags),
             jobs=sorted(jobs, key=_order),
         )
+
+    @property
+    def what(self) -> str:
+        """Whose code is running, as errors name it."""
+        return f"The code of Workflow {self.id}"
 
     @property
     def events_seen(self) -> int:
@@ -304,9 +309,7 @@ class Run:
         runner = code.runner if self.definition.sandboxed else code.unsandboxed
         with birthplace():
             instance = runner.create_instance(details)
-        if hasattr(instance, "_ready"):
-            instance._ready = Counted(instance._ready)
-        return instance
+        return instances.kept(instance, self.server)
 
     def _info(self) -> temporalio.workflow.Info:
         start = self.start
@@ -359,7 +362,7 @@ class Run:
         """Drop the instance; its tasks end quietly."""
         instance, self.instance = self.instance, None
         if instance is not None:
-            evict(self, instance)
+            instances.evict(instance, self.run_id, self.what)
 
     # --- commands ----------------------------------------------------------------------
 
@@ -528,14 +531,6 @@ _HANDLERS: dict[str, Any] = {
     "schedule_local_activity": Run._schedule_local,
     "request_cancel_local_activity": Run._cancel_local,
 }
-
-
-def evict(run: Run, instance: WorkflowInstance) -> None:
-    """Have an instance end all its tasks, as a Worker does before it forgets it."""
-    job = Job()
-    job.remove_from_cache.message = "simulation"
-    act = run.activation([job], run.server.now, 0, True, ())
-    run.server.guarded(run, instance, act)
 
 
 def _order(job: Job) -> int:

@@ -15,23 +15,20 @@ from typing import Any
 from temporalio.api.common.v1 import Payload
 from temporalio.api.enums.v1 import WorkflowIdReusePolicy
 from temporalio.api.failure.v1 import Failure
-from temporalio.bridge.proto.workflow_activation import WorkflowActivation
-from temporalio.worker import WorkflowInstance
 
-from . import closing, noise, tasks
+from . import closing, instances, tasks
 from .activities import ActivityTask
 from .attempts import Worker
 from .choices import Arrival, Choices, Fate, Site
 from .clock import MILLISECOND, SECOND, Item, Queue
 from .code import Code
 from .errors import SimulationError
-from .guard import LIMIT_TURNS, Counted, guarded
+from .guard import guarded
 from .local import LocalTask
 from .loop import VirtualLoop
 from .remembered import Remembered
 from .replay import catch_up
 from .run import Activation, Job, Outgoing, Run, Start, utc
-from .waiting import Waiting
 
 RUNNING = "running"
 EPOCH = 1_735_689_600 * SECOND
@@ -236,19 +233,6 @@ class Server:
         """A call that was never sent."""
         self.calls[run.id, activity] -= 1
         self.scheduled.remove(activity)
-
-    def guarded(self, run: Run, instance: WorkflowInstance, act: WorkflowActivation) -> Any:
-        """One activation; its logs and asyncio's remarks go nowhere."""
-        what = f"The code of Workflow {run.id}"
-        ready = getattr(instance, "_ready", None)
-        if isinstance(ready, Counted):
-            ready.left = LIMIT_TURNS
-
-        def activate() -> Any:
-            with noise.quiet(), Waiting.refused(what):
-                return instance.activate(act)
-
-        return guarded(activate, what)
 
     def guarded_drain(self, loop: VirtualLoop, attempt: Any) -> None:
         """Let Activities run until they wait for something."""
@@ -554,7 +538,7 @@ class Server:
         act = run.activation([job], max(self.now, run.task_time), length, True, run.flags)
         if run.instance is None:
             raise SimulationError(f"Workflow {run.id} has not begun, so it cannot be asked.")
-        completion = self.guarded(run, run.instance, act)
+        completion = instances.activate(run.instance, act, run.what)
         return completion.successful.commands[0].respond_to_query
 
     def refuses(self, workflow_id: str, reuse_policy: int) -> bool:

@@ -51,6 +51,7 @@ from .clock import SECOND
 from .code import Code
 from .errors import SimulationError, StillRunning
 from .events import timestamp
+from .instances import evict_forgotten
 from .loop import aside
 from .remembered import Remembered
 from .replay import verify
@@ -100,6 +101,8 @@ class Simulation(Server):
             elsewhere=elsewhere,
             memory=memory,
         )
+        with self._at_work():
+            evict_forgotten()
         self.happenings = dict(happenings or {})
         self.max_steps = max_steps
         self.started: list[Handle] = []

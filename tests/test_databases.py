@@ -194,7 +194,7 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
         seen = seen.__cause__ or (None if seen.__suppress_context__ else seen.__context__)
 
 
-@pytest.mark.parametrize("module", ["travel.client", "travel.worker", "travel.audit"])
+@pytest.mark.parametrize("module", few(["travel.client", "travel.worker", "travel.audit"]))
 @pytest.mark.parametrize("url", few(UNREACHABLE[:1] + UNREACHABLE[10:11]))
 def test_no_secret_on_the_command_line(module: str, url: str, temporal_address: str) -> None:
     outcome = run_module(module, TRAVEL_DATABASE_URL=url, TEMPORAL_ADDRESS=temporal_address)
@@ -348,9 +348,16 @@ def test_a_table_of_ours_by_name_only(tmp_path: Path) -> None:
         "sqlite:///?uri=true",
     ],
 )
-@pytest.mark.parametrize("module", few(["travel.client", "travel.audit"]))
-def test_a_database_in_memory_is_refused(url: str, module: str) -> None:
-    assert_cannot_tell(run_module(module, TRAVEL_DATABASE_URL=url), "expected sqlite:///FILE")
+def test_a_database_in_memory_is_refused(url: str) -> None:
+    for open_it in (open_database, open_existing):
+        with pytest.raises(InvalidInput, match="expected sqlite:///FILE"):
+            open_it(url)
+
+
+@pytest.mark.parametrize("module", ["travel.client", "travel.audit"])
+def test_a_database_in_memory_is_refused_on_the_command_line(module: str) -> None:
+    refused = run_module(module, TRAVEL_DATABASE_URL="sqlite:///:memory:")
+    assert_cannot_tell(refused, "expected sqlite:///FILE")
 
 
 @pytest.mark.parametrize("live", [True, False])

@@ -107,6 +107,7 @@ def test_one_after_the_other(sqlite_database: Database, monkeypatch: pytest.Monk
     assert_as_expected(run(test()), sqlite_database)
 
 
+@pytest.mark.everything  # as notebook 04, and test_client with processes
 def test_all_at_once(sqlite_database: Database) -> None:
     async def test() -> Outcomes:
         async with (

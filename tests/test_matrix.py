@@ -60,12 +60,12 @@ def check(design: Any, cases: Sequence[Case], parallel: bool = False) -> None:
     assert not problems, "\n".join(problems)
 
 
-@pytest.mark.parametrize("number", few([120, len(ONE_AFTER_THE_OTHER)]))
+@pytest.mark.parametrize("number", few([80, len(ONE_AFTER_THE_OTHER)]))
 def test_nothing_is_orphaned(number: int) -> None:
     check(BookTrip, covering(ONE_AFTER_THE_OTHER, number))
 
 
-@pytest.mark.parametrize("number", few([60, len(AT_ONCE)]))
+@pytest.mark.parametrize("number", few([40, len(AT_ONCE)]))
 def test_nothing_is_orphaned_when_booked_at_once(number: int) -> None:
     check(BookInParallel, covering(AT_ONCE, number), parallel=True)
 

@@ -82,7 +82,7 @@ def pooled_url(postgres_url: str) -> Iterator[str]:
         pytest.skip(f"No pooler: {reason}.")
 
 
-@pytest.mark.parametrize("trips", few([8, 44]))
+@pytest.mark.parametrize("trips", few([4, 44]))
 def test_trips_behind_a_pooler_in_transaction_mode(pooled_url: str, trips: int) -> None:
     """Same outcome as without it."""
     client = ("travel.client", "--trips", str(trips))

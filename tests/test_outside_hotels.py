@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import timedelta
@@ -25,7 +24,6 @@ from travel.faults import Fault, ScriptedFault
 from travel.models import idempotency_key
 from travel.providers.outside import IN_FLIGHT, Reservation, expiring_keys, orders
 from travel.providers.outside.callback import REPLY_WITHIN
-from travel.store.address import sqlite_url
 from travel.store.database import Database, open_database, room_holds
 from travel.store.inventory import store_seed_data
 from travel.store.seed_data import load_seed_data
@@ -115,11 +113,8 @@ class World:
 
 
 @pytest.fixture
-def db(tmp_path: Any) -> Iterator[Database]:
-    database = open_database(sqlite_url(tmp_path / "travel.sqlite"))
-    store_seed_data(database, load_seed_data())
-    yield database
-    database.close()
+def db(sqlite_database: Database) -> Database:
+    return sqlite_database
 
 
 def unavailable(action: Any, *arguments: Any) -> Unavailable:

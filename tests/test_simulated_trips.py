@@ -81,6 +81,7 @@ def test_forty_four_trips_as_on_the_server(sandboxed: bool, next_flags: bool) ->
     memory.close()
 
 
+@pytest.mark.everything  # a sample of the matrix does, in test_matrix
 def test_the_same_trips_end_alike_on_server_and_simulator() -> None:
     """With every kind of fault at every step."""
     simulator = simulate_beside_server.on_simulator(rounds=2)

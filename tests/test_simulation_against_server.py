@@ -27,6 +27,8 @@ from lab.simulation import replay as replaying
 from lab.simulation import run as runs
 from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
 
+from tests.sampling import few
+
 AT_ONCE = 16
 CODE = stages.code()
 NEXT = stages.code(next_flags=True)
@@ -83,7 +85,7 @@ def test_its_history_replays(case: cases.Case, code: Any) -> None:
 
 
 @by_name
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", few(range(3)))
 def test_random_schedules_replay(case: cases.Case, seed: int) -> None:
     """Whatever goes wrong meanwhile. A case that waits for something else may end there."""
     from lab.simulation import Drawn, Odds

@@ -464,10 +464,12 @@ def _dropped_coroutines(module: str) -> Iterator[list[str]]:
     _listeners[module] = dropped
     before = warnings.showwarning
     warnings.showwarning = _listen
+    gc.freeze()  # what was there before need not be looked through
     try:
         yield dropped
     finally:
         gc.collect()  # a coroutine in an error's traceback would be warned of in a later cell
+        gc.unfreeze()
         _listeners.pop(module, None)
         if not _listeners:
             warnings.showwarning = before if before is not _listen else _PRINT

@@ -80,10 +80,9 @@ def _is_wanted(config: pytest.Config, item: pytest.Item) -> bool:
     return any((config.invocation_params.dir / path) == item.path for path in asked_for)
 
 
-def pytest_runtest_setup() -> None:
+def pytest_collection_finish() -> None:
     """Some thousand tests stay in memory; no collection of garbage need look through them."""
-    if not gc.get_freeze_count():
-        gc.freeze()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
@@ -160,7 +159,7 @@ def sqlite_database(stocked_file: Path, tmp_path: Path, sqlite_url: str) -> Iter
 
 
 @pytest.fixture
-def simulated_only(monkeypatch: pytest.MonkeyPatch) -> None:
+def simulated_only(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Checks leave out their one trip on a server, which has tests of its own."""
     from lab.checking import exercise as checking  # a second, which few files need
     from lab.exercises import ex15_capstone, ex16_your_own_saga
@@ -171,6 +170,8 @@ def simulated_only(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checking, "book_for_real", no_problem)
     monkeypatch.setattr(ex15_capstone, "book_for_real", no_problem)
     monkeypatch.setattr(ex16_your_own_saga, "_for_real", no_problem)
+    yield
+    gc.freeze()  # which a check undoes
 
 
 @pytest.fixture(scope="session")

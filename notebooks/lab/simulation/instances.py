@@ -60,7 +60,8 @@ def evict(instance: WorkflowInstance, run_id: str, what: str) -> None:
 def evict_forgotten() -> None:
     """Evict what simulations that are gone have left."""
     for instance, simulation in list(_alive.items()):
-        if simulation() is None:
+        # Taken out first: two threads may simulate at the same time.
+        if simulation() is None and _alive.pop(instance, None):
             try:
                 evict(instance, "", "The code of a Workflow that was forgotten")
             except (SimulationError, RuntimeError):  # it does not let itself be ended

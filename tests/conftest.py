@@ -63,10 +63,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what only ``--all`` runs, and put the files that take longest first."""
-    unwanted = [item for item in items if not _is_wanted(config, item)]
+    wanted, unwanted = [], []
+    for item in items:
+        (wanted if _is_wanted(config, item) else unwanted).append(item)
     if unwanted:
         config.hook.pytest_deselected(items=unwanted)
-        items[:] = [item for item in items if _is_wanted(config, item)]
+        items[:] = wanted
     # pytest-xdist hands them out in this order.
     places = {name: place for place, name in enumerate(LONGEST_FIRST)}
     items.sort(key=lambda item: places.get(item.path.stem, len(places)))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import gc
+import inspect
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from types import CoroutineType
 from typing import Any
 from uuid import uuid4
 
@@ -19,6 +21,7 @@ from temporalio.exceptions import ActivityError, ApplicationError, CancelledErro
 from temporalio.testing import TimeSkipper
 from temporalio.worker import Worker
 
+from travel import saga
 from travel.temporal.connection import connect
 
 Handle = WorkflowHandle[Any, Any]
@@ -364,3 +367,49 @@ def test_a_worker_that_stops_in_mid_compensation_leaves_no_error(
         run(test())
     assert caplog.records == []
     assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("plan", "troubles", "entry"),
+    [
+        (Plan(["a"]), {"do_a": ["wait"]}, "do a"),
+        (Plan(way="gather"), {"do_b": ["wait"]}, "do b"),
+        (Plan(way="task group"), {"do_b": ["wait"]}, "do b"),
+        (Plan(way="gather and tidy"), {"do_b": ["rejected"], "do_tidy b": ["wait"]}, "do tidy b"),
+        (Plan(end="failure"), {"undo_b": ["wait"]}, "undo b"),
+        (Plan(end="failure"), {"undo_c": ["fatal"], "undo_a": ["wait"]}, "undo a"),
+    ],
+)
+def test_a_saga_whose_worker_stopped_asks_nothing_of_another(
+    temporal_address: str, plan: Plan, troubles: dict[str, list[str]], entry: str
+) -> None:
+    """The SDK evicts no Workflow when its Worker stops: Python's garbage collector ends it.
+
+    Perhaps in the thread of another Workflow, which would be asked for what a saga wants.
+    """
+
+    async def test() -> None:
+        world = World(**troubles)
+        async with journey(temporal_address, world, plan, virtual=False) as handle:
+            await until_written(world, entry)
+        await handle.terminate()
+
+    gc.disable()
+    try:
+        run(test())
+        dropped = waiting_coroutines_of_the_saga()
+        assert dropped
+        for coroutine in dropped:
+            coroutine.close()  # as the collector does; it raises if something is asked for
+    finally:
+        gc.enable()
+
+
+def waiting_coroutines_of_the_saga() -> list[CoroutineType[Any, Any, Any]]:
+    return [
+        thing
+        for thing in gc.get_objects()
+        if isinstance(thing, CoroutineType)
+        and thing.cr_code.co_filename == saga.__file__
+        and inspect.getcoroutinestate(thing) == inspect.CORO_SUSPENDED
+    ]

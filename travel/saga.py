@@ -508,6 +508,8 @@ class Saga:
         self._tell()
         try:
             await uninterrupted(self._undo_all())
+        except GeneratorExit:
+            raise  # as in `__aexit__`: dropped, perhaps while another Workflow runs
         except workflow.ContinueAsNewError as error:
             if not self._handed_over:
                 await self._stop(self._refusal(error), error)

@@ -17,6 +17,7 @@ from uuid import uuid4
 
 import simulation_cases as cases
 from google.protobuf.json_format import MessageToDict
+from lab.running.evicting import evicting
 from lab.simulation import Code, Handle, Simulation
 from lab.simulation.code import ALL_FLAGS
 from temporalio.api.enums.v1 import EventType
@@ -271,20 +272,21 @@ async def real_stage(address: str, *, next_flags: bool = False) -> AsyncIterator
     client = await Client.connect(address)
     queue = f"cases-{uuid4().hex}"
     with ThreadPoolExecutor(4) as threads:
-        worker = Worker(
-            client,
-            task_queue=queue,
-            workflows=cases.WORKFLOWS,
-            activities=cases.ACTIVITIES,
-            activity_executor=threads,
-            workflow_runner=UnsandboxedWorkflowRunner(),
-            graceful_shutdown_timeout=timedelta(0),
-        )
-        for flag in ALL_FLAGS if next_flags else ():
-            assert worker._workflow_worker is not None, "it has Workflows"
-            worker._workflow_worker._set_default_workflow_logic_flag(flag, enabled=True)
-        async with worker:
-            yield RealStage(client, queue)
+        async with evicting(UnsandboxedWorkflowRunner()) as runner:
+            worker = Worker(
+                client,
+                task_queue=queue,
+                workflows=cases.WORKFLOWS,
+                activities=cases.ACTIVITIES,
+                activity_executor=threads,
+                workflow_runner=runner,
+                graceful_shutdown_timeout=timedelta(0),
+            )
+            for flag in ALL_FLAGS if next_flags else ():
+                assert worker._workflow_worker is not None, "it has Workflows"
+                worker._workflow_worker._set_default_workflow_logic_flag(flag, enabled=True)
+            async with worker:
+                yield RealStage(client, queue)
 
 
 async def perform(case: cases.Case, stage: RealStage) -> Result:

@@ -12,6 +12,7 @@ from itertools import pairwise
 from typing import Any, TypeVar
 from uuid import uuid4
 
+from lab.running.evicting import evicting_worker
 from samples import a_trip
 from temporalio import workflow
 from temporalio.api.enums.v1 import EventType
@@ -35,7 +36,7 @@ from travel.faults.injection import FaultInjection
 from travel.models import TripRequest
 from travel.store.database import Database
 from travel.temporal.connection import connect
-from travel.worker import WORKFLOWS, running_worker
+from travel.worker import WORKFLOWS
 from travel.workflows.book_trip import BookTrip
 
 T = TypeVar("T")
@@ -210,7 +211,7 @@ async def running_system(
     interceptors = [*own, *more, injection]
     client = TimeSkipper(await connect(address)).client
     queue = f"test-{uuid4().hex}"
-    async with running_worker(
+    async with evicting_worker(
         client,
         database,
         workflows=workflows,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import inspect
 import os
 import signal
 import subprocess
@@ -15,6 +16,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from types import CoroutineType
 from typing import Any
 
 import pytest
@@ -30,6 +32,7 @@ from test_connection import MEANT_FOR_A_CLOUD, PROFILE
 from tests.sampling import few
 from travel.faults import Fault, ScriptedFault
 from travel.trips import forty_four_trips
+from travel.workflows import book_trip
 from travel.workflows.book_trip import BookTrip
 
 pytestmark = pytest.mark.timeout(600)
@@ -390,6 +393,34 @@ def test_trip_that_nobody_works_on() -> None:
     assert sentence.endswith("It waits for a Worker that runs its Workflow code")
 
 
+def test_nothing_of_a_trip_is_left_to_the_garbage_collector_when_its_worker_stops() -> None:
+    """It would wake up in the thread of another trip, and ask for its own Activities there."""
+
+    async def scenario() -> None:
+        async with a_system(faults=[ScriptedFault("book_flight", Fault.OUTAGE)]) as lab:
+            await lab.begin(A_TRIP)
+            while not suspended_in_a_trip():
+                await asyncio.sleep(0.05)
+
+    gc.collect()
+    gc.disable()
+    try:
+        run(scenario())
+        assert suspended_in_a_trip() == []
+    finally:
+        gc.enable()
+
+
+def suspended_in_a_trip() -> list[object]:
+    return [
+        thing
+        for thing in gc.get_objects()
+        if isinstance(thing, CoroutineType)
+        and thing.cr_code.co_filename == book_trip.__file__
+        and inspect.getcoroutinestate(thing) == inspect.CORO_SUSPENDED
+    ]
+
+
 def test_laptop_that_slept_has_not_waited(monkeypatch: pytest.MonkeyPatch) -> None:
     async def scenario() -> None:
         async with a_system() as lab:
@@ -444,5 +475,6 @@ def test_nothing_is_left_of_a_process_that_ran_systems(tmp_path: Path) -> None:
     print(*[child.pid for child in me.children(recursive=True)])
     """
     printed = in_a_kernel(code, TMPDIR=str(tmp_path))
+    assert printed.replace(" ", "").isdigit(), printed
     assert still_running([int(pid) for pid in printed.split()]) == []
     assert list(tmp_path.iterdir()) == []

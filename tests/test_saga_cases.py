@@ -10,6 +10,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from lab.running.evicting import evicting
 from lab.simulation import Cancel, Code, Decision, Fault, Hold, Schedule, Signal, Simulation, Update
 from lab.simulation import Handle as Simulated
 from saga_cases import (
@@ -75,8 +76,16 @@ async def started(
     activities = [world.do, world.undo, world.look]
     # Not all that there are: the sandbox loads each one anew, for every Worker.
     workflows = list(dict.fromkeys([design, Failing]))
-    async with Worker(
-        client, task_queue=queue, workflows=workflows, activities=activities, **options
+    async with (
+        evicting() as runner,
+        Worker(
+            client,
+            task_queue=queue,
+            workflows=workflows,
+            activities=activities,
+            workflow_runner=runner,
+            **options,
+        ),
     ):
         handle = await client.start_workflow(design.run, args=args, id=queue, task_queue=queue)
         yield handle

@@ -29,6 +29,7 @@ from temporalio.testing import TimeSkipper
 from lab.running import kernel_server
 from lab.running.background import background
 from lab.running.errors import ServerGone, StillUnderWay
+from lab.running.evicting import evicting_worker
 from lab.running.namespaces import Namespaces
 from lab.running.room import check_room
 from lab.running.scratch import scratch_folder
@@ -49,7 +50,7 @@ from travel.store.inventory import store_seed_data
 from travel.store.seed_data import load_seed_data
 from travel.temporal.server import Server
 from travel.trips import forty_four_trips
-from travel.worker import WORKFLOWS, activities_of, running_worker
+from travel.worker import WORKFLOWS, activities_of
 from travel.workflows.book_trip import BookTrip
 
 Faults = FaultModel | Iterable[ScriptedFault]
@@ -343,7 +344,7 @@ async def _start(
         injection = FaultInjection(switch)
         known = [*WORKFLOWS, *(design for design in designs if design not in WORKFLOWS)]
         known = options.pop("workflows", known)
-        worker = running_worker(
+        worker = evicting_worker(
             client,
             database,
             workflows=known,

@@ -10,9 +10,9 @@ from temporalio import activity
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor, Worker
 
 from lab.running.background import background
+from lab.running.evicting import evicting_worker
 from lab.running.system import System
 from travel.temporal.connection import task_queue
-from travel.worker import running_worker
 
 POLLS_END_SECONDS = 0.3
 
@@ -49,7 +49,7 @@ class _Stopping(ActivityInboundInterceptor):
 
 async def _work_until(lab: System, step: str, workflows: Sequence[type]) -> None:
     stop = _StopAfter(step)
-    worker = running_worker(
+    worker = evicting_worker(
         lab.client,
         lab.database,
         workflows=workflows,

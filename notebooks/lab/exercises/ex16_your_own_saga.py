@@ -269,7 +269,7 @@ def _is_empty(cell: str) -> bool:
 # --- the saga ------------------------------------------------------------------
 
 
-def proof_of(module: ModuleType, workflows: Any, name: str, random: int = 100) -> Proof:
+def proof_of(module: ModuleType, workflows: Any, name: str, random: int = 40) -> Proof:
     """Put a shop's saga through everything."""
     return prove(
         workflows,

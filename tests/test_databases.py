@@ -544,13 +544,15 @@ READ_ALL = "GRANT SELECT ON ALL TABLES IN SCHEMA public TO"
 
 @pytest.mark.parametrize(
     ("grants", "reason"),
-    [
-        ([READ_ALL], "permission denied"),
-        (
-            [READ_ALL, "GRANT INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO"],
-            "it may only be read",
-        ),
-    ],
+    few(
+        [
+            ([READ_ALL], "permission denied"),
+            (
+                [READ_ALL, "GRANT INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO"],
+                "it may only be read",
+            ),
+        ]
+    ),
 )
 def test_a_role_that_may_only_read(postgres_url: str, grants: list[str], reason: str) -> None:
     """A sentence for who would write; the audit needs no more than to read."""

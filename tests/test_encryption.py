@@ -145,6 +145,7 @@ def folder(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.everything  # shows that the next one would see it
 def test_without_a_key_the_server_knows_everything(
     folder: Path, sqlite_database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -55,7 +55,9 @@ def test_check(case: tuple[str, str], record_property: Callable[[str, object], N
         assert card.mistakes[:1] == [expected], card
 
 
-@pytest.mark.parametrize("name", few(reversed(REFERENCES), 2))
+@pytest.mark.parametrize(
+    "name", few(["insured_trip", *(name for name in REFERENCES if name != "insured_trip")])
+)
 def test_the_last_word_is_the_servers(name: str) -> None:
     card = card_of(name, ALL[name].solution_code)
     assert card.passed, card

@@ -39,7 +39,7 @@ DAY = timedelta(days=1).total_seconds()
 # --- every fault, every kind of company ------------------------------------------------
 
 
-@EVERY
+@SOME
 def test_an_adapter_loses_nothing_whatever_goes_wrong_on_the_line(kind: Kind) -> None:
     outcomes = try_hotels(kind, kind.adapter)
     assert len(outcomes) == 84

@@ -489,6 +489,7 @@ async def server_of_short_histories() -> AsyncIterator[Client]:
         yield server.client
 
 
+@pytest.mark.everything  # as the next one, which is cancelled besides
 def test_continue_as_new_on_a_server_whose_histories_may_not_grow(
     sqlite_database: Database,
 ) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from temporalio.bridge.proto.workflow_activation import WorkflowActivation
@@ -38,8 +38,10 @@ async def evicting(runner: WorkflowRunner | None = None) -> AsyncIterator[Workfl
     try:
         yield keeping
     finally:
-        # Not in this thread, where an event loop is running.
-        await asyncio.to_thread(keeping.evict)
+        # Not in this thread, where an event loop is running. A process that is ending gives
+        # no other; and nothing will run there any more.
+        with suppress(RuntimeError):
+            await asyncio.to_thread(keeping.evict)
 
 
 class _Keeping(WorkflowRunner):

@@ -103,9 +103,9 @@ def test_a_wrong_saga_is_told_why_and_the_right_one_passes(
     right = run_cell(driver, check, "await exercises.undo_in_reverse.check()")
     driver.save_screenshot(str(tmp_path / "right.png"))
 
-    assert "cancel_flight ran before cancel_hotel" in wrong
+    assert "cancel_hotel ran before cancel_car" in wrong
     assert hint.startswith("Wrong compensation order")
-    assert right.endswith("All of it holds.")
+    assert "All of it holds." in right
 
 
 def test_from_an_empty_cell_to_a_proven_saga_with_its_row(
@@ -134,7 +134,7 @@ def test_from_an_empty_cell_to_a_proven_saga_with_its_row(
     found = re.search(r"you: (.*)\.", " ".join(board.split()))
     assert found is not None, board
     assert {cell.rsplit(" ", 1)[1] for cell in found[1].split(", ")} == {"0"}
-    assert progress.startswith("1 of ") and "Ada Lovelace: " in progress
+    assert re.search(r"16 +holds +Your own saga", progress) and "Ada Lovelace: " in progress
 
 
 def test_the_switchboard_through_an_outage_and_the_death_of_a_worker(

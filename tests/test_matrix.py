@@ -102,8 +102,11 @@ def test_all_of_it_is_the_same_on_a_server(design: Any, parallel: bool) -> None:
 
 @pytest.mark.everything
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize(("module", "design"), FLAWED)
+@pytest.mark.parametrize(
+    ("module", "design"), [each for each in FLAWED if each[1] != "SiblingsLost"]
+)
 def test_a_flawed_design_loses_the_same_on_a_server(module: str, design: str) -> None:
+    """But for the one whose losses depend on which provider replies first."""
     cases, flawed = covering(ONE_AFTER_THE_OTHER, 40), load(module, design)
     assert told(simulate_cases(flawed, cases)) == told(asyncio.run(run_cases(flawed, cases)))
 

@@ -192,4 +192,4 @@ def test_a_trip_that_loses_is_reduced_to_what_makes_it_lose() -> None:
     told = report(Batch(UndoWhatSucceeded, 0, 0.0, 0.0, (scenario,)))
     assert "ScriptedFault('book_hotel', Fault.LOST_ACKNOWLEDGEMENT, (1,))" in told
     assert "store_booking_request" not in told and "cancel_hotel" not in told
-    assert "room nights held for a trip that did not complete" in told
+    assert "1 room night held for a trip that did not complete" in told

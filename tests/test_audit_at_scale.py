@@ -197,7 +197,7 @@ def lawless_postgres(postgres_server: str) -> Iterator[Database]:
         database.close()
 
 
-@settings(max_examples=150)
+@settings(max_examples=75)
 @given(asked, holds, st.randoms(use_true_random=False))
 def test_any_books_get_the_verdict_of_the_plain_audit(
     lawless: Database, trips: list, held: dict, shuffle: random.Random

@@ -35,8 +35,8 @@ from travel.store.seed_data import DEFAULT_FILE, load_seed_data
 from travel.temporal.connection import connect
 
 # A fixture that lives as long as the test is what these tests want.
-many = settings(max_examples=200, suppress_health_check=list(HealthCheck))
-some = settings(many, max_examples=60)
+many = settings(max_examples=100, suppress_health_check=list(HealthCheck))
+some = settings(many, max_examples=30)
 
 SECRET = "hunter2-S3CRET"
 NOWHERE = "127.0.0.1:1"

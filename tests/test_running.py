@@ -381,9 +381,12 @@ def sentence_of(lab_options: dict[str, Any], seconds: float = 2) -> str:
     return str(run(scenario()))
 
 
+DEAD = [ScriptedFault("book_hotel", Fault.OUTAGE), ScriptedFault("cancel_flight", Fault.OUTAGE)]
+"""A trip that waits for an undo, and for good."""
+
+
 def test_trip_that_waits_for_a_dead_provider() -> None:
-    dead = [ScriptedFault("book_hotel", Fault.OUTAGE), ScriptedFault("cancel_flight", Fault.OUTAGE)]
-    sentence = sentence_of({"faults": dead}, 5)
+    sentence = sentence_of({"faults": DEAD}, 5)
     assert sentence.startswith("The trip TRIP-9 of Ann is still under way after 5 s. It waits for ")
     assert "cancel_flight" in sentence
 
@@ -402,7 +405,7 @@ def test_nothing_of_a_trip_is_left_to_the_garbage_collector_when_its_worker_stop
         return [thing for thing in suspended_in_a_trip() if thing not in others]
 
     async def scenario() -> None:
-        async with a_system(faults=[ScriptedFault("book_flight", Fault.OUTAGE)]) as lab:
+        async with a_system(faults=DEAD) as lab:
             await lab.begin(A_TRIP)
             while not left():
                 await asyncio.sleep(0.05)

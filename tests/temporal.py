@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import inspect
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import pairwise
+from types import CoroutineType, ModuleType
 from typing import Any, TypeVar
 from uuid import uuid4
 
@@ -247,6 +250,17 @@ async def failure_of(handle: WorkflowHandle[Any, Any]) -> BaseException | None:
     except WorkflowFailureError as error:
         return error.cause
     return None
+
+
+def suspended_in(module: ModuleType) -> list[CoroutineType[Any, Any, Any]]:
+    """Coroutines of a module that wait for something, in whatever Workflow or system."""
+    return [
+        thing
+        for thing in gc.get_objects()
+        if isinstance(thing, CoroutineType)
+        and thing.cr_code.co_filename == module.__file__
+        and inspect.getcoroutinestate(thing) == inspect.CORO_SUSPENDED
+    ]
 
 
 def root(error: BaseException | None) -> BaseException | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import inspect
 import os
 import signal
 import subprocess
@@ -16,7 +15,6 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
-from types import CoroutineType
 from typing import Any
 
 import pytest
@@ -27,6 +25,7 @@ from lab.running import system as system_module
 from lab.running.background import background
 from lab.running.errors import LabError, ServerGone, StillUnderWay
 from processes import ROOT, clean_environment, still_running
+from temporal import suspended_in
 from test_connection import MEANT_FOR_A_CLOUD, PROFILE
 
 from tests.sampling import few
@@ -399,10 +398,10 @@ def test_trip_that_nobody_works_on() -> None:
 def test_nothing_of_a_trip_is_left_to_the_garbage_collector_when_its_worker_stops() -> None:
     """It would wake up in the thread of another trip, and ask for its own Activities there."""
 
-    others = suspended_in_a_trip()  # of a system that an earlier test left, and that is closing
+    others = suspended_in(book_trip)  # of a system that an earlier test left, and that is closing
 
     def left() -> list[object]:
-        return [thing for thing in suspended_in_a_trip() if thing not in others]
+        return [thing for thing in suspended_in(book_trip) if thing not in others]
 
     async def scenario() -> None:
         async with a_system(faults=DEAD) as lab:
@@ -416,16 +415,6 @@ def test_nothing_of_a_trip_is_left_to_the_garbage_collector_when_its_worker_stop
         assert left() == []
     finally:
         gc.enable()
-
-
-def suspended_in_a_trip() -> list[object]:
-    return [
-        thing
-        for thing in gc.get_objects()
-        if isinstance(thing, CoroutineType)
-        and thing.cr_code.co_filename == book_trip.__file__
-        and inspect.getcoroutinestate(thing) == inspect.CORO_SUSPENDED
-    ]
 
 
 def test_laptop_that_slept_has_not_waited(monkeypatch: pytest.MonkeyPatch) -> None:

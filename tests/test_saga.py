@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import gc
-import inspect
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from types import CoroutineType
 from typing import Any
 from uuid import uuid4
 
 import pytest
 from saga_workflows import Journey, Plan, World
-from temporal import failure_of, root, run, until
+from temporal import failure_of, root, run, suspended_in, until
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
 from temporalio.exceptions import ActivityError, ApplicationError, CancelledError
@@ -397,19 +395,9 @@ def test_a_saga_whose_worker_stopped_asks_nothing_of_another(
     gc.disable()
     try:
         run(test())
-        dropped = waiting_coroutines_of_the_saga()
+        dropped = suspended_in(saga)
         assert dropped
         for coroutine in dropped:
             coroutine.close()  # as the collector does; it raises if something is asked for
     finally:
         gc.enable()
-
-
-def waiting_coroutines_of_the_saga() -> list[CoroutineType[Any, Any, Any]]:
-    return [
-        thing
-        for thing in gc.get_objects()
-        if isinstance(thing, CoroutineType)
-        and thing.cr_code.co_filename == saga.__file__
-        and inspect.getcoroutinestate(thing) == inspect.CORO_SUSPENDED
-    ]

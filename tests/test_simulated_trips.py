@@ -51,12 +51,7 @@ NAMES = tuple(SAGAS)
 
 @pytest.mark.parametrize(
     ("sandboxed", "next_flags"),
-    [
-        (True, False),
-        pytest.param(False, True, marks=pytest.mark.everything),
-        pytest.param(False, False, marks=pytest.mark.everything),
-        pytest.param(True, True, marks=pytest.mark.everything),
-    ],
+    few([(True, False), (False, True), (False, False), (True, True)]),
 )
 def test_forty_four_trips_as_on_the_server(sandboxed: bool, next_flags: bool) -> None:
     memory = Memory()

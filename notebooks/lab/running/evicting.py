@@ -80,15 +80,7 @@ class _Keeping(WorkflowRunner):
         if not self._alive:
             return
         # Only now: the simulator takes its time to load, and not every kernel has use for it.
-        from lab.simulation.errors import SimulationError
-        from lab.simulation.instances import evict
+        from lab.simulation.instances import evict_or_keep
 
         for instance, run_id in list(self._alive.items()):
-            try:
-                evict(instance, run_id, "The code of a Workflow whose Worker stopped")
-            except (SimulationError, RuntimeError):  # it does not let itself be ended
-                _stubborn.append(instance)
-
-
-_stubborn: list[WorkflowInstance] = []
-"""Kept for good, as the SDK does, rather than closed in the thread of another."""
+            evict_or_keep(instance, run_id, "The code of a Workflow whose Worker stopped")

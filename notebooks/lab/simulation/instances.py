@@ -62,7 +62,12 @@ def evict_forgotten() -> None:
     for instance, simulation in list(_alive.items()):
         # Taken out first: two threads may simulate at the same time.
         if simulation() is None and _alive.pop(instance, None):
-            try:
-                evict(instance, "", "The code of a Workflow that was forgotten")
-            except (SimulationError, RuntimeError):  # it does not let itself be ended
-                _alive[instance] = lambda: True
+            evict_or_keep(instance, "", "The code of a Workflow that was forgotten")
+
+
+def evict_or_keep(instance: WorkflowInstance, run_id: str, what: str) -> None:
+    """Evict an instance; one that does not let itself be ended is kept for good."""
+    try:
+        evict(instance, run_id, what)
+    except (SimulationError, RuntimeError):
+        _alive[instance] = lambda: True

@@ -223,7 +223,8 @@ async def fill(number: int) -> int:
     mark = uuid4().hex
     with tempfile.TemporaryDirectory(prefix="room-") as folder:
         environment = clean_environment(**{MARK: mark, "TMPDIR": folder, "IPYTHONDIR": folder})
-        environment.pop("PYTHONDONTWRITEBYTECODE", None)
+        for name in ("PYTHONDONTWRITEBYTECODE", "GOGC"):  # as on a learner's machine
+            environment.pop(name, None)
         learners = [Learner(n, environment) for n in range(number)]
         began = time.monotonic()
         try:

@@ -542,3 +542,10 @@ def test_what_is_meant_for_others_does_not_reach_the_server(
 ) -> None:
     monkeypatch.setenv(name, "secret")
     assert name not in server_module._environment()
+
+
+def test_the_server_is_frugal_unless_you_say_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GOGC")
+    assert server_module._environment()["GOGC"] == "40"
+    monkeypatch.setenv("GOGC", "200")
+    assert server_module._environment()["GOGC"] == "200"

@@ -380,11 +380,9 @@ def _environment() -> dict[str, str]:
     outside, and GRPC_… and OTEL_… for other programs.
     """
     kept = {name: value for name, value in os.environ.items() if not _MEANT_FOR_OTHERS(name)}
-    return kept | {
-        "TEMPORAL_VERSION_CHECK_DISABLED": "1",
-        # Collect garbage early: a server on a learner's laptop is idle, and memory is scarce.
-        "GOGC": "40",
-    }
+    # Collect garbage early, unless you say otherwise: a server on a learner's laptop is idle,
+    # and memory is scarce.
+    return {"GOGC": "40"} | kept | {"TEMPORAL_VERSION_CHECK_DISABLED": "1"}
 
 
 def _creation_flags() -> int:

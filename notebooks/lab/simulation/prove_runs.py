@@ -23,7 +23,9 @@ from .errors import NeverYields, NotDeterministic
 from .simulation import Simulation
 
 OPEN = "open"
-MAX_STEPS = 4_000
+MAX_STEPS = 2_000
+"""Then what still goes on is taken to go on for ever: twice what an outage that ends takes."""
+
 WORKFLOW_ID = "proof"
 
 

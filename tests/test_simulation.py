@@ -7,6 +7,7 @@ import contextlib
 import gc
 import importlib
 import itertools
+import re
 import sys
 import threading
 import time
@@ -46,11 +47,18 @@ from lab.simulation import (
     every,
     shrink,
 )
+from lab.simulation.quick import QuickFailureConverter
 from temporalio import activity, workflow
+from temporalio.api.failure.v1 import Failure
 from temporalio.client import WorkflowFailureError
 from temporalio.common import RetryPolicy
-from temporalio.converter import DataConverter, PayloadCodec
-from temporalio.exceptions import ActivityError, ApplicationError
+from temporalio.converter import (
+    DataConverter,
+    DefaultFailureConverter,
+    DefaultFailureConverterWithEncodedAttributes,
+    PayloadCodec,
+)
+from temporalio.exceptions import ActivityError, ApplicationError, FailureError
 from temporalio.exceptions import TimeoutError as TemporalTimeoutError
 from temporalio.worker import (
     ActivityInboundInterceptor,
@@ -371,6 +379,45 @@ def test_errors_of_the_callers_own() -> None:
     engine = {"outage": lambda name: OSError(f"{name} is down")}
     outcome = trial(engine=engine).run([Fault("book", "outage", attempts=3)])
     assert outcome.error is not None and "book is down" in str(outcome.error.__cause__)
+
+
+def _fail(kind: str) -> None:
+    try:
+        {}["a seat"]
+    except KeyError as first:
+        if kind == "with a cause":
+            raise ApplicationError("full", "details", type="Full") from first
+        if kind == "beside another":
+            raise RuntimeError("no pen")  # noqa: B904
+        if kind == "from elsewhere":
+            known = Failure(message="as it came", stack_trace="far away")
+            raise FailureError("known", failure=known) from None
+        raise
+
+
+@pytest.mark.parametrize("kind", ["by itself", "with a cause", "beside another", "from elsewhere"])
+def test_the_failure_of_an_attempt_is_the_sdks(kind: str) -> None:
+    """Without the markers below the lines of a stack trace; and the error stays as it was."""
+    with pytest.raises(Exception) as caught:
+        _fail(kind)
+    trace = caught.value.__traceback__
+    ours, theirs = Failure(), Failure()
+    for converter, failure in (
+        (QuickFailureConverter(), ours),
+        (DefaultFailureConverter(), theirs),
+    ):
+        converter.to_failure(caught.value, DataConverter.default.payload_converter, failure)
+    assert caught.value.__traceback__ is trace
+    for each in [theirs, theirs.cause] if theirs.HasField("cause") else [theirs]:
+        each.stack_trace = re.sub(r"^ *[~^]+\n", "", each.stack_trace, flags=re.MULTILINE)
+        assert each.stack_trace
+    assert ours == theirs
+
+
+def test_another_converter_of_failures_is_left_alone() -> None:
+    encoding = DataConverter(failure_converter_class=DefaultFailureConverterWithEncodedAttributes)
+    code = Code([Careful], data_converter=encoding)
+    assert type(code.failure_converter) is DefaultFailureConverterWithEncodedAttributes
 
 
 # --- what arrives ------------------------------------------------------------------------

@@ -33,7 +33,7 @@ from temporalio.worker._workflow_instance import (
 
 from .errors import NotSimulated
 from .loop import birthplace
-from .quick import QuickConverter
+from .quick import QuickConverter, quick_failures
 
 ALL_FLAGS = frozenset(_WorkflowLogicFlag)
 """Every change of behaviour that the SDK knows, also those it does not use yet."""
@@ -77,7 +77,7 @@ class Code:
             )
         self._quick = QuickConverter(self._slow())
         self.payload_converter = self.new_payload_converter()
-        self.failure_converter = self.converter.failure_converter
+        self.failure_converter = quick_failures(self.converter.failure_converter)
         self.failure_exception_types = list(failure_exception_types)
         self.flags = ALL_FLAGS if next_flags else frozenset(_DEFAULT_ENABLED_WORKFLOW_LOGIC_FLAGS)
         self.runner.set_worker_level_failure_exception_types(self.failure_exception_types)

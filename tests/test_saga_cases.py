@@ -13,42 +13,40 @@ import pytest
 from lab.running.evicting import evicting
 from lab.simulation import Cancel, Code, Decision, Fault, Hold, Schedule, Signal, Simulation, Update
 from lab.simulation import Handle as Simulated
-from saga_cases import (
-    Basket,
-    BasketInVain,
-    BlockInATask,
-    BugInUndo,
-    CallbackRaises,
-    CancelledAround,
-    ContinueInInner,
-    ContinueInside,
-    DeadlineBasket,
-    DealsWithTooMuch,
-    Failing,
+from saga_cases.answers import DealsWithTooMuch, Fallback
+from saga_cases.cancels import CancelledAround, InnerSaga, Uninterrupted
+from saga_cases.exceptions import (
     FailureAnswered,
-    Fallback,
     FinallyReturns,
     GroupDeclared,
     GroupOfBoth,
-    InnerBesideSibling,
-    InnerSaga,
-    MisuseAnswered,
-    Misused,
     NothingOwed,
-    OpenAfterCalm,
-    OpenLater,
     PlainErrorAnswered,
     PlainErrorDeclared,
     PlainErrorNamed,
     PlainErrorTranslated,
+)
+from saga_cases.messages import (
+    Basket,
+    BasketInVain,
+    BlockInATask,
+    DeadlineBasket,
+    OpenAfterCalm,
+    OpenLater,
     SagaInHandler,
     SettledMeanwhile,
-    SideBySide,
-    StrangeUndo,
     TasksFromBefore,
-    Uninterrupted,
-    World,
 )
+from saga_cases.misuse import (
+    ContinueInInner,
+    ContinueInside,
+    InnerBesideSibling,
+    MisuseAnswered,
+    Misused,
+    SideBySide,
+)
+from saga_cases.undos import BugInUndo, CallbackRaises, StrangeUndo
+from saga_cases.world import Failing, World
 from temporal import failure_of, root, run, until
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import (

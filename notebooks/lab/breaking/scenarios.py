@@ -8,6 +8,7 @@ says what the audit and the Event History found afterwards.
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
@@ -305,13 +306,16 @@ async def _verdict(scenario: Scenario, trip: Trip, findings: Sequence[Finding]) 
     return Verdict(scenario, trip.request, status, trip.reason, history, own)
 
 
+_seed_data = functools.cache(load_seed_data)
+
+
 def request_for(number: int, changes: dict[str, Any] | None = None) -> TripRequest:
     """The trip of scenario ``number`` (from 1): one night, in nobody else's way.
 
     No two numbers up to 700 share a seat, a room or a car, so what a flawed
     design leaves behind cannot fail its neighbour.
     """
-    seed = load_seed_data()
+    seed = _seed_data()
     route = seed.routes[number % len(seed.routes)]
     rank = sum(
         other.destination == route.destination for other in seed.routes[: number % len(seed.routes)]

@@ -82,8 +82,8 @@ class QuickConverter(PayloadConverter):
 class QuickFailureConverter(DefaultFailureConverter):
     """The SDK's, with a memory for the lines of a stack trace; it leaves out their markers.
 
-    A stack trace is a tenth of what a failed attempt costs, and most attempts that fail are
-    tried again: nobody reads theirs.
+    Stack traces were half of what it costs to simulate an undo that fails for days. Most
+    attempts that fail are tried again, and nobody reads theirs.
     """
 
     def to_failure(
@@ -94,7 +94,8 @@ class QuickFailureConverter(DefaultFailureConverter):
             super().to_failure(exception, payload_converter, failure)
         finally:
             exception.__traceback__ = trace
-        if not (isinstance(exception, FailureError) and exception.failure):
+        copied = isinstance(exception, FailureError) and exception.failure is not None
+        if not copied and not failure.stack_trace:
             failure.stack_trace = "\n".join(_lines(trace))
 
 

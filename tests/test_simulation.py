@@ -785,6 +785,32 @@ def test_an_endless_activity_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None
     assert "Activity book" in str(outcome.problem)
 
 
+def test_what_the_garbage_collector_takes_is_nobodys_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It begins in the middle of anything, and what it finds may be everybody's."""
+
+    def work(seconds: float) -> None:
+        end = time.process_time() + seconds
+        while time.process_time() < end:
+            pass
+
+    class Left:
+        def __init__(self) -> None:
+            self.itself = self
+
+        def __del__(self) -> None:
+            work(1.2)
+
+    @activity.defn(name="book")
+    def collects(what: str) -> str:
+        Left()
+        gc.collect()
+        work(0.3)  # longer than the watchdog sleeps
+        return what
+
+    monkeypatch.setattr("lab.simulation.guard.guarded.__defaults__", (0.8,))
+    assert trial(Careful, Code([Careful], [collects, cancel])).run().status == "completed"
+
+
 def test_a_profiler_may_look_on_after_somebody_was_stopped(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -3,12 +3,14 @@
 The SDK's Worker stops waiting for an activation after two seconds. Here nothing else
 would run, so a watchdog thread raises an exception in the thread that simulates. It
 counts the processor time of this process, not the clock on the wall: a machine that is
-busy with something else is no reason to stop anybody.
+busy with something else is no reason to stop anybody. Nor is Python's garbage collector,
+which may take seconds for what others left and begins in the middle of anything.
 """
 
 from __future__ import annotations
 
 import ctypes
+import gc
 import threading
 import time
 from collections import deque
@@ -48,10 +50,42 @@ class Counted(deque[Any]):
         return super().popleft()
 
 
+class _Work:
+    """Processor time of this process, in seconds, without what its garbage collector took."""
+
+    def __init__(self) -> None:
+        self._collected = 0.0
+        self._collecting_since: float | None = None
+
+    def begin(self) -> None:
+        """Look at what the garbage collector does, from now on."""
+        gc.callbacks.append(self._look)
+
+    def end(self) -> None:
+        """Look no more."""
+        gc.callbacks.remove(self._look)
+        self._collecting_since = None
+
+    def seconds(self) -> float:
+        """So much, since this process began; it stands still during a collection."""
+        since = self._collecting_since
+        return (time.process_time() if since is None else since) - self._collected
+
+    def _look(self, phase: str, info: object) -> None:
+        # No lock: a collection may begin while its own thread holds one.
+        now = time.process_time()
+        if phase == "start":
+            self._collecting_since = now
+        elif (since := self._collecting_since) is not None:
+            self._collected += now - since
+            self._collecting_since = None
+
+
 class _Watchdog:
     """One thread for the whole process, there only while something is being watched."""
 
     def __init__(self) -> None:
+        self._work = _Work()
         self._lock = threading.Lock()
         self._watched: dict[int, tuple[float, float, float]] = {}
         self._thread: threading.Thread | None = None
@@ -59,10 +93,11 @@ class _Watchdog:
 
     def start(self, thread: int, limit: float) -> None:
         self._wanted = time.monotonic()
-        self._watched[thread] = (time.process_time(), self._wanted, limit)
+        self._watched[thread] = (self._work.seconds(), self._wanted, limit)
         if self._thread is None:
             with self._lock:
                 if self._thread is None:
+                    self._work.begin()
                     self._thread = threading.Thread(
                         target=self._watch, name="simulation watchdog", daemon=True
                     )
@@ -86,11 +121,12 @@ class _Watchdog:
             time.sleep(_PERIOD_SECONDS)
             with self._lock:
                 for thread, (worked, begun, limit) in self._watched.items():
-                    busy = time.process_time() - worked > limit
+                    busy = self._work.seconds() - worked > limit
                     if busy or time.monotonic() - begun > _STANDSTILL_SECONDS:
                         # Again and again, because it may be caught.
                         _raise_in(thread, _Stopped)
                 if not self._watched and time.monotonic() - self._wanted > _IDLE_SECONDS:
+                    self._work.end()
                     self._thread = None
                     return
 

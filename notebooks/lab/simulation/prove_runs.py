@@ -23,8 +23,8 @@ from .errors import NeverYields, NotDeterministic
 from .simulation import Simulation
 
 OPEN = "open"
-MAX_STEPS = 2_000
-"""Then what still goes on is taken to go on for ever: twice what an outage that ends takes."""
+MAX_STEPS = 4_000
+"""Enough to see an undo given up after a day of attempts, or after a thousand of them."""
 
 WORKFLOW_ID = "proof"
 

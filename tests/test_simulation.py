@@ -785,6 +785,18 @@ def test_an_endless_activity_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None
     assert "Activity book" in str(outcome.problem)
 
 
+def test_an_activity_that_waits_for_ever_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    @activity.defn(name="book")
+    def waits(_what: str) -> str:
+        while True:
+            time.sleep(0.01)
+
+    monkeypatch.setattr("lab.simulation.guard.STANDSTILL_LOOKS", 4)
+    outcome = trial(Careful, Code([Careful], [waits])).run()
+    assert isinstance(outcome.problem, NeverYields)
+    assert "Activity book" in str(outcome.problem)
+
+
 def test_what_the_garbage_collector_takes_is_nobodys_fault(monkeypatch: pytest.MonkeyPatch) -> None:
     """It begins in the middle of anything, and what it finds may be everybody's."""
 

@@ -27,8 +27,9 @@ LIMIT_SECONDS = 3.0
 LIMIT_TURNS = 50_000
 """Of an event loop in one activation; no Workflow needs a hundredth of that."""
 
-_STANDSTILL_SECONDS = 60.0
-"""On the wall, for code that waits instead of working."""
+STANDSTILL_LOOKS = 240
+"""Of the watchdog, for code that waits instead of working: a minute, unless the machine has no
+time for this process, and so none for its watchdog."""
 
 _PERIOD_SECONDS = 0.25
 _IDLE_SECONDS = 20.0
@@ -87,13 +88,14 @@ class _Watchdog:
     def __init__(self) -> None:
         self._work = _Work()
         self._lock = threading.Lock()
-        self._watched: dict[int, tuple[float, float, float]] = {}
+        self._watched: dict[int, tuple[float, int, float]] = {}
+        self._looks = 0
         self._thread: threading.Thread | None = None
         self._wanted = 0.0
 
     def start(self, thread: int, limit: float) -> None:
         self._wanted = time.monotonic()
-        self._watched[thread] = (self._work.seconds(), self._wanted, limit)
+        self._watched[thread] = (self._work.seconds(), self._looks, limit)
         if self._thread is None:
             with self._lock:
                 if self._thread is None:
@@ -119,10 +121,11 @@ class _Watchdog:
     def _watch(self) -> None:
         while True:
             time.sleep(_PERIOD_SECONDS)
+            self._looks += 1
             with self._lock:
                 for thread, (worked, begun, limit) in self._watched.items():
                     busy = self._work.seconds() - worked > limit
-                    if busy or time.monotonic() - begun > _STANDSTILL_SECONDS:
+                    if busy or self._looks - begun > STANDSTILL_LOOKS:
                         # Again and again, because it may be caught.
                         _raise_in(thread, _Stopped)
                 if not self._watched and time.monotonic() - self._wanted > _IDLE_SECONDS:

@@ -17,17 +17,23 @@ from lab.exercises import ALL
 from tests.sampling import few
 
 CASES = [(name, answer) for name, answers in ANSWERS.items() for answer in answers]
-FEW = {
-    (name, next(answer for answer, one in answers.items() if one.verdict == verdict))
-    for name, answers in ANSWERS.items()
-    for verdict in {one.verdict for one in answers.values()} & {UNTOUCHED, CORRECT}
-} | {
-    (name, next(answer for answer, one in answers.items() if one.verdict in MISTAKES))
-    for name, answers in ANSWERS.items()
-    if name != "defend_it"  # each of its answers is a suite of trials
-}
-FEW.add(("shop_saga", "an undo tried a thousand times"))  # it takes the most steps to see
-"""Of each exercise what is there before, a correct answer, and a wrong one."""
+FEW = (
+    {
+        (name, next(answer for answer, one in answers.items() if one.verdict == verdict))
+        for name, answers in ANSWERS.items()
+        for verdict in {one.verdict for one in answers.values()} & {UNTOUCHED, CORRECT}
+    }
+    | {
+        (name, next(answer for answer, one in answers.items() if one.verdict in MISTAKES))
+        for name, answers in ANSWERS.items()
+        if name != "defend_it"  # each of its answers is a suite of trials
+    }
+    | {("shop_saga", "an undo tried a thousand times")}
+)
+"""Of each exercise what is there before, a correct answer, and a wrong one.
+
+And the mistake that takes the most steps to see.
+"""
 REFERENCES = [
     name
     for name, exercise in ALL.items()

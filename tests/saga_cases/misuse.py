@@ -12,6 +12,11 @@ from saga_cases.world import Base, a_saga, do, failure, take
 from travel.saga import SagaError
 
 
+async def fail_later() -> None:
+    await asyncio.sleep(1)
+    raise failure("a sibling")
+
+
 @workflow.defn
 class ContinueInside(Base):
     @workflow.run
@@ -75,7 +80,7 @@ class Misused(Base):
                     await self.step("flight")
                 await inner
             case "left behind in a gather":
-                await asyncio.gather(self.inner("wait"), self.fail_later())
+                await asyncio.gather(self.inner("wait"), fail_later())
             case "never left":
                 await self.saga.__aenter__()
                 await self.step("flight")
@@ -88,10 +93,6 @@ class Misused(Base):
         async with a_saga() as saga:
             await take(saga, "before")
             await take(saga, name)
-
-    async def fail_later(self) -> None:
-        await asyncio.sleep(1)
-        raise failure("a sibling")
 
     async def generator(self) -> AsyncIterator[int]:
         async with self.saga:
@@ -108,16 +109,12 @@ class InnerBesideSibling(Base):
     async def run(self) -> None:
         async with self.saga:
             await self.step("flight")
-            await asyncio.gather(self.inner(), self.fail_later())
+            await asyncio.gather(self.inner(), fail_later())
 
     async def inner(self) -> None:
         async with a_saga() as saga:
             await take(saga, "room")
             await take(saga, "breakfast")
-
-    async def fail_later(self) -> None:
-        await asyncio.sleep(1)
-        raise failure("a sibling")
 
 
 @workflow.defn

@@ -306,7 +306,8 @@ async def _verdict(scenario: Scenario, trip: Trip, findings: Sequence[Finding]) 
     return Verdict(scenario, trip.request, status, trip.reason, history, own)
 
 
-_seed_data = functools.cache(load_seed_data)
+seed_data = functools.cache(load_seed_data)
+"""Read once: scenarios ask for hundreds of trips."""
 
 
 def request_for(number: int, changes: dict[str, Any] | None = None) -> TripRequest:
@@ -315,7 +316,7 @@ def request_for(number: int, changes: dict[str, Any] | None = None) -> TripReque
     No two numbers up to 700 share a seat, a room or a car, so what a flawed
     design leaves behind cannot fail its neighbour.
     """
-    seed = _seed_data()
+    seed = seed_data()
     route = seed.routes[number % len(seed.routes)]
     rank = sum(
         other.destination == route.destination for other in seed.routes[: number % len(seed.routes)]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
-from lab.breaking.scenarios import Scenario, request_for, standard_scenarios
+from lab.breaking.scenarios import Scenario, request_for, seed_data, standard_scenarios
 from lab.breaking.scorekeeping import cells
 from lab.original.providers import KILL_AT, Providers
 from lab.running.scratch import scratch_folder
@@ -23,7 +23,6 @@ from travel.models import TripRequest
 from travel.store.address import URL_VARIABLE, sqlite_url
 from travel.store.database import Database, open_database
 from travel.store.inventory import store_seed_data
-from travel.store.seed_data import load_seed_data
 
 NOTEBOOKS = Path(__file__).resolve().parents[2]
 
@@ -42,7 +41,7 @@ def new_database() -> Database:
     database = open_database(sqlite_url(Path(folder.name, "travel.sqlite")))
     atexit.register(folder.cleanup)
     atexit.register(database.close)
-    store_seed_data(database, load_seed_data())
+    store_seed_data(database, seed_data())
     os.environ[URL_VARIABLE] = str(database)
     return database
 
@@ -67,7 +66,7 @@ async def score_script(script: ModuleType) -> dict[str, Cell]:
     with tempfile.TemporaryDirectory(dir=scratch_folder(), ignore_cleanup_errors=True) as folder:
         database = open_database(sqlite_url(Path(folder, "travel.sqlite")))
         try:
-            store_seed_data(database, load_seed_data())
+            store_seed_data(database, seed_data())
             return cells(await _run(script, database))
         finally:
             database.close()
@@ -94,7 +93,7 @@ def _request_for(number: int, scenario: Scenario) -> TripRequest:
 
     A script that repeats a call books more rooms than the one that it was asked for.
     """
-    routes = len(load_seed_data().routes)
+    routes = len(seed_data().routes)
     return request_for(number * routes + number % routes, scenario.changes)
 
 

@@ -32,7 +32,7 @@ STANDSTILL_LOOKS = 240
 time for this process, and so none for its watchdog."""
 
 _PERIOD_SECONDS = 0.25
-_IDLE_SECONDS = 20.0
+_IDLE_LOOKS = 80
 
 
 class _Stopped(KeyboardInterrupt):
@@ -91,11 +91,11 @@ class _Watchdog:
         self._watched: dict[int, tuple[float, int, float]] = {}
         self._looks = 0
         self._thread: threading.Thread | None = None
-        self._wanted = 0.0
+        self._wanted = 0
 
     def start(self, thread: int, limit: float) -> None:
-        self._wanted = time.monotonic()
-        self._watched[thread] = (self._work.seconds(), self._looks, limit)
+        self._wanted = self._looks
+        self._watched[thread] = (self._work.seconds(), self._wanted, limit)
         if self._thread is None:
             with self._lock:
                 if self._thread is None:
@@ -128,7 +128,7 @@ class _Watchdog:
                     if busy or self._looks - begun > STANDSTILL_LOOKS:
                         # Again and again, because it may be caught.
                         _raise_in(thread, _Stopped)
-                if not self._watched and time.monotonic() - self._wanted > _IDLE_SECONDS:
+                if not self._watched and self._looks - self._wanted > _IDLE_LOOKS:
                     self._work.end()
                     self._thread = None
                     return

@@ -17,7 +17,6 @@ from sqlalchemy import Connection, insert, text
 
 import travel.audit
 from tests.million import KINDS, PRICE_CENTS, fill, measured
-from tests.sampling import few
 from travel.audit import Finding, Report, Settled, audit, render
 from travel.models import Passenger, PaymentRequest, TripRequest
 from travel.providers import cars, flights, hotels, payments
@@ -270,7 +269,8 @@ def test_a_stored_request_that_cannot_be_read(sqlite_database: Database, documen
 # --- many -------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", few(KINDS))
+@pytest.mark.everything
+@pytest.mark.parametrize("kind", KINDS)
 def test_the_same_memory_for_ten_times_as_many(sqlite_url: str, tmp_path, kind: str) -> None:
     """And the figures are right."""
     peaks = []

@@ -49,14 +49,10 @@ def test_is_compared(text: str) -> None:
     assert sanitize(text) == text
 
 
+@pytest.mark.everything
 @pytest.mark.parametrize(
     ("stored", "outcome"),
-    [
-        pytest.param(
-            f"{sys.prefix} http://127.0.0.1:1\n", "1 passed", marks=pytest.mark.everything
-        ),
-        ("something else\n", "1 failed"),
-    ],
+    [(f"{sys.prefix} http://127.0.0.1:1\n", "1 passed"), ("something else\n", "1 failed")],
 )
 def test_notebook_runs_in_this_environment(tmp_path: Path, stored: str, outcome: str) -> None:
     cell = new_code_cell(

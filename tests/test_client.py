@@ -322,7 +322,7 @@ def test_client_and_worker_meet_on_a_server_of_somebody_else(
     database.close()
 
 
-@pytest.mark.parametrize("module", ["travel.client", "travel.worker", "travel.audit"])
+@pytest.mark.parametrize("module", few(["travel.client", "travel.worker", "travel.audit"]))
 def test_help_names_the_variables(module: str) -> None:
     outcome = run_module(module, "--help")
     assert outcome.returncode == 0

@@ -287,7 +287,7 @@ PICTURES: dict[str, Callable[[], Picture]] = {
 }
 
 
-@pytest.mark.parametrize("name", few(PICTURES, 5))
+@pytest.mark.parametrize("name", few(PICTURES, 3))
 def test_a_picture_renders_with_words(name: str) -> None:
     check_picture(PICTURES[name]())
 

@@ -38,6 +38,8 @@ from prove_sagas import (
     Stall,
 )
 
+from tests.sampling import few
+
 HERE = Path(__file__).parent
 REPOSITORY = HERE.parent
 FOLDER = HERE / "bring_your_own"
@@ -58,7 +60,7 @@ def proven(workflow: Any, **more: Any) -> Proof:
 # --- sagas of every shape hold -------------------------------------------------------------
 
 
-@pytest.mark.parametrize("workflow", [SideBySide, PivotInTheMiddle])
+@pytest.mark.parametrize("workflow", few([SideBySide, PivotInTheMiddle]))
 def test_other_shapes_hold(workflow: type) -> None:
     proof = proven(workflow)
     assert proof.holds, proof

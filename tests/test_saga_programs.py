@@ -35,7 +35,7 @@ from travel.temporal.connection import connect
 MANY = settings(max_examples=400, suppress_health_check=list(HealthCheck))
 
 
-@pytest.mark.parametrize("kind", few(FAMILIES, 3))
+@pytest.mark.parametrize("kind", few(FAMILIES, 2))
 def test_the_fault_of_the_first_edition_is_found(kind: str) -> None:
     program, tried = smallest(FAMILIES[kind], FirstEdition, 1_000)
     assert program is not None, f"{tried} programs"

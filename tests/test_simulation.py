@@ -72,6 +72,8 @@ from temporalio.worker import (
 )
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
+from tests.sampling import few
+
 BOOKED: list[str] = []
 UNDONE: set[str] = set()
 """Tombstones: what was undone is not done any more."""
@@ -240,7 +242,7 @@ def test_a_schedule_prints_as_what_builds_it() -> None:
     assert repr(Schedule()) == "Schedule()"
 
 
-@pytest.mark.parametrize("seed", range(60))
+@pytest.mark.parametrize("seed", few(range(60), 20))
 @pytest.mark.parametrize("workflow_class", [Careful, Careless])
 def test_what_was_drawn_replays_exactly(seed: int, workflow_class: type) -> None:
     odds = Odds(fault=0.3, cancel=0.05, crash=0.03, evict=0.1, hold=0.3, race=0.4)
@@ -814,9 +816,10 @@ def test_what_the_garbage_collector_takes_is_nobodys_fault(monkeypatch: pytest.M
 
     @activity.defn(name="book")
     def collects(what: str) -> str:
-        Left()
-        gc.collect()
-        work(0.3)  # longer than the watchdog sleeps
+        if what == "room":
+            Left()
+            gc.collect()
+            work(0.3)  # longer than the watchdog sleeps
         return what
 
     monkeypatch.setattr("lab.simulation.guard.guarded.__defaults__", (0.8,))

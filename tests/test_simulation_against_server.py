@@ -313,7 +313,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
     yield monkeypatch
 
 
-@pytest.mark.parametrize("error", BREAKS)
+@pytest.mark.parametrize("error", few(BREAKS, 12))
 def test_a_deliberate_error_is_caught(
     error: str, quick: pytest.MonkeyPatch, played: dict[str, stages.Result]
 ) -> None:

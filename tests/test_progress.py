@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from pathlib import Path
 from string import ascii_uppercase
 
+import nbformat
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,6 +17,7 @@ from lab.exercises import ALL, self_test
 from lab.exercises.progress import NoSuchCode, Progress, notebooks, read_code
 from lab.publishing import hand_in
 
+ROOT = Path(__file__).resolve().parents[1]
 NAMES = st.text(min_size=1, max_size=30).map(lambda name: " ".join(name.replace(":", " ").split()))
 SOME = st.sets(st.sampled_from(list(ALL))).map(lambda held: tuple(n for n in ALL if n in held))
 
@@ -96,6 +99,12 @@ def test_codes_are_read_from_the_command_line(capsys: pytest.CaptureFixture[str]
     assert hand_in.main([]) == 2
 
 
-def test_every_exercise_stands_in_a_notebook() -> None:
-    numbers = [notebooks()[name] for name in ALL]
-    assert numbers == sorted(numbers)
+def test_they_are_in_the_order_of_the_course() -> None:
+    """Each is checked in one notebook, the one whose number it bears."""
+    found = [
+        (name, int(file.name[:2]))
+        for file in sorted((ROOT / "notebooks").glob("*.ipynb"))
+        for cell in nbformat.read(file, as_version=4).cells
+        for name in re.findall(r"^await exercises\.(\w+)\.check\(", cell.source, re.MULTILINE)
+    ]
+    assert found == [(name, notebooks()[name]) for name in ALL]

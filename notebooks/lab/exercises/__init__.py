@@ -37,8 +37,8 @@ ALL: dict[str, Exercise] = {
         patience,
         the_pivot,
         survive_a_cancel,
-        register_first,
         ask_twice,
+        register_first,
         without_a_key,
         still_alive,
         car_first,
@@ -52,8 +52,8 @@ ALL: dict[str, Exercise] = {
         insured_trip,
         defend_it,
         shop_desk,
-        shop_saga,
         shop_audit,
+        shop_saga,
         self_test,
     )
 }

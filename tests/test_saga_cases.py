@@ -823,6 +823,8 @@ def test_where_everything_is_a_failure_it_is_undone_before_it_is_refused(
         ("entered twice", "This saga is open: make a new one"),
         ("not awaited", "Still under way at the end of the block: late"),
         ("in an undo", "refund is a step in an undo"),
+        ("in a task of an undo", "refund is a step in an undo"),
+        ("in an undo of a saga inside", "refund is a step in an undo"),
         ("saga not awaited", "a saga inside this one"),
         ("no function", "hotel: expected a function for do and undo, not None"),
         ("left behind in a gather", "would end with wait, before not undone"),

@@ -136,6 +136,9 @@ class _Step:
 _innermost: ContextVar[Saga | None] = ContextVar("innermost_saga", default=None)
 """The saga in whose block a task runs, or was begun."""
 
+_in_an_undo: ContextVar[bool] = ContextVar("in_an_undo", default=False)
+"""Whether an undo runs this task, or began it."""
+
 
 class Saga:
     """Remembers how to undo each step, and undoes them all if the block fails.
@@ -237,7 +240,7 @@ class Saga:
 
         Raises:
             SagaError: ``do`` or ``undo`` is no function, or the block is not
-                entered yet, or left.
+                entered yet, or left, or an undo takes the step.
             asyncio.CancelledError: The saga is being undone, or failed meanwhile.
             temporalio.exceptions.ApplicationError: In an Update handler, that
                 the step comes too late.
@@ -246,6 +249,9 @@ class Saga:
             if not callable(function):
                 raise SagaError(f"{name}: expected a function for do and undo, not {function!r}.")
         caller = self._caller()
+        if _in_an_undo.get() and caller is not _Caller.BODY:
+            # Its failure would wait for its block, which may be waiting for this undo.
+            raise SagaError(f"{name} is a step in an undo: take it in a saga of the undo's own.")
         if self._state is _State.NEW:
             await self._begun(name, caller)
         if self._state is not _State.OPEN or self._failed:
@@ -311,8 +317,6 @@ class Saga:
         await self._entered.wait()
 
     async def _refuse(self, name: str, caller: _Caller) -> NoReturn:
-        if _this_task() in [step.asking for step in self._steps]:
-            raise SagaError(f"{name} is a step in an undo: take it in a saga of the undo's own.")
         state = _State.UNDOING if self._failed and self._state is _State.OPEN else self._state
         late = f"{name} is not begun: the saga is {state.value}."
         if caller in (_Caller.SIGNAL, _Caller.HELPER):
@@ -588,6 +592,7 @@ class Saga:
     async def _turn(self, step: _Step) -> BaseException | None:
         """Return why it failed; a bug goes to ``_until``, where it stops everything."""
         step.in_turn = True
+        _in_an_undo.set(True)
         try:
             await step.undo()
         except BaseException as error:

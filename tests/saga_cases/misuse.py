@@ -74,6 +74,23 @@ class Misused(Base):
                         lambda: do("hotel"), undo=lambda: self.step("refund"), name="hotel"
                     )
                     raise failure()
+            case "in a task of an undo":
+                async with self.saga:
+                    await self.step("flight")
+                    await self.saga.step(
+                        lambda: do("hotel"),
+                        undo=lambda: asyncio.gather(self.step("refund"), self.step("fee")),
+                        name="hotel",
+                    )
+                    raise failure()
+            case "in an undo of a saga inside":
+                async with self.saga:
+                    await self.step("flight")
+                    async with a_saga() as inner:
+                        await inner.step(
+                            lambda: do("hotel"), undo=lambda: self.step("refund"), name="hotel"
+                        )
+                        raise failure()
             case "saga not awaited":
                 async with self.saga:
                     inner = asyncio.create_task(self.inner("wait"))
